@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The configuration: one TOML file for all programs, read once into types that cannot hold a contradiction.
+//!
+//! An unknown key, a value out of range, a contradiction or a missing controller field is an error that names file,
+//! line and key. Every field documents its meaning, unit and default.
+
+mod controller;
+mod quantity;
+mod sections;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+use toml::Spanned;
+
+pub use self::{
+    controller::{ConsentRule, Controller, MinAssurance, MultiRecipient},
+    quantity::{Period, Size},
+    sections::{
+        Classify, Collector, Database, Keys, Mail, Milter, Retention, SignIn, Socket, Users,
+    },
+};
+use crate::ids::ControllerId;
+
+/// Where the file lies unless `--config` or `FAIRTRACK_CONFIG` says otherwise.
+pub const DEFAULT_PATH: &str = "/etc/fairtrack/fairtrack.toml";
+
+/// The whole configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub database: Database,
+    pub keys: Keys,
+    pub milter: Milter,
+    pub collector: Collector,
+    pub mail: Mail,
+    pub retention: Retention,
+    pub classify: Classify,
+    /// At least one.
+    pub controllers: Vec<Controller>,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("\"{}\", line {line}: {message}", path.display())]
+    Invalid {
+        path: PathBuf,
+        line: usize,
+        message: String,
+    },
+    #[error("failed to read configuration file \"{}\"", path.display())]
+    Read { path: PathBuf, source: io::Error },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    database: Database,
+    #[serde(default)]
+    keys: Keys,
+    #[serde(default)]
+    milter: Milter,
+    #[serde(default)]
+    collector: Collector,
+    mail: Option<Mail>,
+    #[serde(default)]
+    retention: Retention,
+    #[serde(default)]
+    classify: Classify,
+    #[serde(default)]
+    controller: Vec<Spanned<Controller>>,
+}
+
+impl Config {
+    /// Reads a file; `DATABASE_URL` in the environment wins over what the file says.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be read or says something that cannot be meant.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.into(),
+            source,
+        })?;
+        let mut config = Self::parse(path, &text)?;
+        if let Ok(url) = std::env::var("DATABASE_URL") {
+            config.database.url = url.into();
+        }
+        Ok(config)
+    }
+
+    /// Reads a configuration from its text; `path` serves for messages only.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the text says something that cannot be meant.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let invalid = |offset: usize, message: String| ConfigError::Invalid {
+            path: path.into(),
+            line: text
+                .bytes()
+                .take(offset)
+                .filter(|octet| *octet == b'\n')
+                .count()
+                + 1,
+            message,
+        };
+        let file: File = toml::from_str(text).map_err(|error| {
+            invalid(
+                error.span().map_or(0, |span| span.start),
+                error.message().trim_end().replace('`', "\""),
+            )
+        })?;
+        if file.controller.is_empty() {
+            return Err(invalid(
+                text.len(),
+                "at least one [[controller]] is required".into(),
+            ));
+        }
+        let mut controllers: Vec<Controller> = Vec::with_capacity(file.controller.len());
+        for spanned in file.controller {
+            let start = spanned.span().start;
+            let controller = spanned.into_inner();
+            controller
+                .check()
+                .map_err(|message| invalid(start, message))?;
+            controller
+                .check_beside(&controllers)
+                .map_err(|message| invalid(start, message))?;
+            controllers.push(controller);
+        }
+        let mail = file.mail.unwrap_or_default();
+        let config = Self {
+            database: file.database,
+            keys: file.keys,
+            milter: file.milter,
+            collector: file.collector,
+            mail,
+            retention: file.retention,
+            classify: file.classify,
+            controllers,
+        };
+        config.check().map_err(|(key, message)| {
+            // Whole-file rules name the key; its first mention is the line to look at.
+            let name = key.rsplit('.').next().unwrap_or(key);
+            invalid(
+                text.find(name).unwrap_or(0),
+                format!("\"{key}\": {message}"),
+            )
+        })?;
+        Ok(config)
+    }
+
+    /// Returns the controller answerable for a login's mail: by the domain of the login, or the first one for a login
+    /// without a domain. The second value is the login in normal form, with a domain.
+    pub fn controller_of(&self, login: &str) -> Option<(&Controller, String)> {
+        let login = login.trim().to_lowercase();
+        match login.rsplit_once('@') {
+            Some((_, domain)) => {
+                let controller = self
+                    .controllers
+                    .iter()
+                    .find(|controller| controller.owns(domain))?;
+                Some((controller, login))
+            }
+            None if login.is_empty() => None,
+            None => {
+                let controller = self.controllers.first()?;
+                let domain = controller.domains.first()?;
+                let login = format!("{login}@{domain}");
+                Some((controller, login))
+            }
+        }
+    }
+
+    /// Returns the controller with that name.
+    pub fn controller(&self, id: &ControllerId) -> Option<&Controller> {
+        self.controllers
+            .iter()
+            .find(|controller| controller.id == *id)
+    }
+
+    /// Returns the effective configuration as TOML-like lines, secrets left out.
+    pub fn effective(&self) -> String {
+        format!("{self:#?}")
+    }
+
+    /// Returns a small valid configuration: one controller, `example`, for `example.com`.
+    pub fn for_testing() -> Self {
+        Self::parse(Path::new("testing.toml"), TESTING)
+            .expect("the text below is valid, as a test checks")
+    }
+
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        if self.retention.recording_window.0 > self.retention.messages.0 {
+            return Err((
+                "retention.recording_window",
+                "longer than \"messages\": hits would outlive what they belong to".into(),
+            ));
+        }
+        if self.milter.deadline.0.is_zero() {
+            return Err(("milter.deadline", "must be longer than nothing".into()));
+        }
+        Ok(())
+    }
+}
+
+const TESTING: &str = r#"
+[[controller]]
+id = "example"
+name = "Example Sp. z o.o."
+address = "ul. Prosta 1, 00-001 Warszawa"
+contact = "privacy@example.com"
+authority = "UODO"
+domains = ["example.com"]
+public_url = "https://track.example.com"
+language = "en"
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(text: &str) -> String {
+        Config::parse(Path::new("f.toml"), text)
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn example_of_the_contract_is_read() {
+        let text = r#"
+[database]
+url = "postgres:///fairtrack?host=/run/postgresql"
+[keys]
+file = "/etc/fairtrack/keys"
+[milter]
+socket = "unix:/run/fairtrack/milter.sock"
+max_message_size = "25MB"
+deadline = "1500ms"
+max_sessions = 1000
+users = "all"
+[collector]
+listen = "127.0.0.1:8080"
+admin_listen = "127.0.0.1:8081"
+trusted_proxies = ["127.0.0.1/32", "::1/128"]
+hit_log = "/var/lib/fairtrack/hits"
+sign_in = "mail"
+[mail]
+smtp = "smtp://127.0.0.1:25"
+from = "Fairtrack <noreply@example.com>"
+[retention]
+hits = "90d"
+messages = "90d"
+recording_window = "30d"
+consent_proof = "3y"
+[[controller]]
+id = "example"
+name = "Example Sp. z o.o."
+address = "ul. Prosta 1, 00-001 Warszawa"
+contact = "privacy@example.com"
+authority = "UODO"
+domains = ["example.com"]
+public_url = "https://track.example.com"
+language = "pl"
+consent = "required"
+min_assurance = "attested"
+multi_recipient = "all"
+internal = false
+opens = true
+links = true
+text_links = true
+exclude_recipients = []
+exclude_links = []
+"#;
+        let config = Config::parse(Path::new("f.toml"), text).unwrap();
+
+        assert_eq!(config.milter.max_message_size.0, 25_000_000);
+        assert_eq!(config.milter.deadline.0.as_millis(), 1500);
+        assert_eq!(config.controllers[0].multi_recipient, MultiRecipient::All);
+    }
+
+    #[test]
+    fn unknown_key_is_named_with_its_line() {
+        let text = TESTING.replace("language", "langauge");
+
+        let message = message(&text);
+
+        assert!(
+            message.starts_with("\"f.toml\", line 10: ") && message.contains("langauge"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn missing_controller_field_is_named_with_its_line() {
+        let message = message(&TESTING.replace("contact = \"privacy@example.com\"\n", ""));
+
+        assert!(
+            message.starts_with("\"f.toml\", line 2: ") && message.contains("contact"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn consent_not_required_needs_a_basis() {
+        let message = message(&format!("{TESTING}consent = \"not-required\"\n"));
+
+        assert!(message.contains("basis"), "{message}");
+    }
+
+    #[test]
+    fn plain_http_is_for_loopback_only() {
+        assert!(message(&TESTING.replace("https://track", "http://track")).contains("public_url"));
+        assert!(
+            Config::parse(
+                Path::new("f"),
+                &TESTING.replace("https://track.example.com", "http://127.0.0.1:8080")
+            )
+            .is_ok()
+        );
+    }
+
+    #[test]
+    fn two_controllers_cannot_own_one_domain() {
+        let second = TESTING.replace("id = \"example\"", "id = \"second\"");
+
+        assert!(message(&format!("{TESTING}{second}")).contains("example.com"));
+    }
+
+    #[test]
+    fn login_is_mapped_by_its_domain() {
+        let config = Config::for_testing();
+
+        assert_eq!(config.controller_of("Anna").unwrap().1, "anna@example.com");
+        assert_eq!(
+            config.controller_of("Anna@Example.COM").unwrap().1,
+            "anna@example.com"
+        );
+        assert!(config.controller_of("anna@elsewhere.example").is_none());
+        assert!(config.controller_of("").is_none());
+    }
+}

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The sections of the configuration file other than controllers: one struct each, with defaults.
+
+use std::{fmt, net::SocketAddr, path::PathBuf};
+
+use ipnet::IpNet;
+use serde::{Deserialize, Deserializer, de};
+
+use super::quantity::{Period, Size};
+
+/// `[database]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Database {
+    /// The PostgreSQL URL; several hosts may be listed. Default: `postgres:///fairtrack?host=/run/postgresql`.
+    pub url: Secret,
+    /// The most connections that one program keeps. Default: 8.
+    pub connections: usize,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self {
+            url: "postgres:///fairtrack?host=/run/postgresql"
+                .to_owned()
+                .into(),
+            connections: 8,
+        }
+    }
+}
+
+/// A value that may hold a password: `Debug` does not show it.
+#[derive(Clone, Deserialize, Eq, PartialEq)]
+#[serde(from = "String")]
+pub struct Secret(String);
+
+impl Secret {
+    /// Returns the value.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(value: String) -> Self {
+        Self(value)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(not shown)")
+    }
+}
+
+/// `[keys]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Keys {
+    /// The key file. Default: `/etc/fairtrack/keys`.
+    pub file: PathBuf,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self {
+            file: "/etc/fairtrack/keys".into(),
+        }
+    }
+}
+
+/// Where the milter listens, spelled as in Postfix.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Socket {
+    /// `inet:HOST:PORT`
+    Inet(String),
+    /// `unix:PATH`
+    Unix(PathBuf),
+}
+
+impl Socket {
+    /// Parses `unix:PATH` or `inet:HOST:PORT`.
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return (!path.is_empty()).then(|| Self::Unix(path.into()));
+        }
+        let place = text.strip_prefix("inet:")?;
+        let (host, port) = place.rsplit_once(':')?;
+        port.parse::<u16>().ok()?;
+        (!host.is_empty()).then(|| Self::Inet(place.to_owned()))
+    }
+}
+
+impl fmt::Display for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inet(place) => write!(f, "inet:{place}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Socket {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| {
+            de::Error::custom(format!(
+                "invalid socket \"{text}\" (unix:PATH or inet:HOST:PORT)"
+            ))
+        })
+    }
+}
+
+/// Who may use Fairtrack.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum Users {
+    /// Every login of a controller's domains.
+    #[default]
+    All,
+    /// The users that `fairtrackctl user add` entitled.
+    Listed,
+}
+
+/// `[milter]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Milter {
+    /// Where the milter listens. Default: `unix:/run/fairtrack/milter.sock`.
+    pub socket: Socket,
+    /// The mode of a UNIX socket, in octal digits. Default: `660`.
+    pub socket_mode: String,
+    /// The group that owns a UNIX socket, usually Postfix's. Default: the group that the program runs as.
+    pub socket_group: Option<String>,
+    /// Larger messages are left untouched. Default: `25MB`.
+    pub max_message_size: Size,
+    /// The time for everything done at end of message, the database included. Default: `1500ms`.
+    pub deadline: Period,
+    /// More sessions than this are closed at once, so that Postfix goes on without us. Default: 1000.
+    pub max_sessions: usize,
+    /// Who may use Fairtrack: `all` or `listed`. Default: `all`.
+    pub users: Users,
+}
+
+impl Default for Milter {
+    fn default() -> Self {
+        Self {
+            socket: Socket::Unix("/run/fairtrack/milter.sock".into()),
+            socket_mode: "660".into(),
+            socket_group: None,
+            max_message_size: Size(25_000_000),
+            deadline: Period::millis(1500),
+            max_sessions: 1000,
+            users: Users::All,
+        }
+    }
+}
+
+/// How users sign in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum SignIn {
+    /// A trusted header field, set by one of `trusted_proxies`.
+    Header(String),
+    /// A mailed link.
+    Mail,
+}
+
+impl<'de> Deserialize<'de> for SignIn {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.split_once(':') {
+            None if text == "mail" => Ok(Self::Mail),
+            Some(("header", name)) if !name.trim().is_empty() => {
+                Ok(Self::Header(name.trim().to_lowercase()))
+            }
+            _ => Err(de::Error::custom(format!(
+                "invalid sign-in \"{text}\" (mail or header:NAME)"
+            ))),
+        }
+    }
+}
+
+/// `[collector]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Collector {
+    /// Where the collector listens: `HOST:PORT` behind a TLS proxy, or `unix:PATH`. Default: `127.0.0.1:8080`.
+    pub listen: String,
+    /// Where metrics and health are served. Default: `127.0.0.1:8081`.
+    pub admin_listen: SocketAddr,
+    /// The proxies whose `X-Forwarded-For` and sign-in header are believed. Default: loopback.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The folder of the local hit log. Default: `/var/lib/fairtrack/hits`.
+    pub hit_log: PathBuf,
+    /// The longest that an answer waits for the batch that carries its hit. Default: `150ms`.
+    pub answer_within: Period,
+    /// How users sign in: `mail` or `header:NAME`. Default: `mail`.
+    pub sign_in: SignIn,
+    /// Worker threads. Default: one for each core.
+    pub workers: Option<usize>,
+}
+
+impl Default for Collector {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".into(),
+            admin_listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
+            trusted_proxies: ["127.0.0.1/32", "::1/128"]
+                .iter()
+                .filter_map(|net| net.parse().ok())
+                .collect(),
+            hit_log: "/var/lib/fairtrack/hits".into(),
+            answer_within: Period::millis(150),
+            sign_in: SignIn::Mail,
+            workers: None,
+        }
+    }
+}
+
+/// `[mail]`: mail of our own. Never instrumented.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mail {
+    /// The server that takes it: `smtp://HOST:PORT`. Default: `smtp://127.0.0.1:25`.
+    pub smtp: String,
+    /// The author: `NAME <ADDRESS>`. Default: `Fairtrack <fairtrack@localhost>`.
+    pub from: String,
+}
+
+impl Default for Mail {
+    fn default() -> Self {
+        Self {
+            smtp: "smtp://127.0.0.1:25".into(),
+            from: "Fairtrack <fairtrack@localhost>".into(),
+        }
+    }
+}
+
+/// `[retention]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retention {
+    /// How long hits are kept. Default: `90d`.
+    pub hits: Period,
+    /// How long messages are kept. Default: `90d`.
+    pub messages: Period,
+    /// How long after sending hits are recorded; later ones are answered only. Default: `30d`.
+    pub recording_window: Period,
+    /// How long the proof of a consent is kept after it ended. Default: `3y`.
+    pub consent_proof: Period,
+    /// How long a grant holds. Default: `365d`.
+    pub grant: Period,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            hits: Period::days(90),
+            messages: Period::days(90),
+            recording_window: Period::days(30),
+            consent_proof: Period::days(3 * 365),
+            grant: Period::days(365),
+        }
+    }
+}
+
+/// `[classify]`: the thresholds of the hit classifier.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Classify {
+    /// How long a verdict waits for later hits of its message before it is settled. Default: `60s`.
+    pub settle: Period,
+    /// When a message with further hits is judged once more. Default: `15m`.
+    pub late_recheck: Period,
+    /// A hit sooner after sending than this is a machine's. Default: `2s`.
+    pub instant: Period,
+    /// An image proxy's hit sooner than this is a machine's. Default: `5s`.
+    pub proxy_instant: Period,
+}
+
+impl Default for Classify {
+    fn default() -> Self {
+        Self {
+            settle: Period::secs(60),
+            late_recheck: Period::secs(15 * 60),
+            instant: Period::secs(2),
+            proxy_instant: Period::secs(5),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Tokens: signed, not looked up.
+//!
+//! `base64url(version ‖ key id ‖ message id ‖ link ordinal ‖ MAC)`: 1 + 1 + 16 + 2 + 16 octets, 48 characters. The MAC
+//! is keyed BLAKE3, cut to 128 bits, over the use of the token, what stands before the MAC and, for a link, the
+//! destination. So a token of one use is worthless in another, and a link leads nowhere but where its writer meant.
+
+use std::fmt;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+
+use crate::{ids::MessageId, keys::KeyRing};
+
+/// The length of a token in characters.
+pub const LENGTH: usize = 48;
+
+const VERSION: u8 = 1;
+const BODY: usize = 20;
+const MAC: usize = 16;
+
+/// What a token is for; the destination of a link is a part of it.
+#[derive(Clone, Copy)]
+pub enum Use<'a> {
+    /// The recipient's page about a message.
+    Choices,
+    /// A tracked link that leads to this destination.
+    Link(&'a str),
+    /// The pixel.
+    Open,
+}
+
+/// What a token says, its signature having been checked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Opened {
+    pub message: MessageId,
+    /// The number of the link in its message, from 1; 0 for the other uses.
+    pub ordinal: u16,
+    /// The number of the key that signed.
+    pub key: u8,
+}
+
+/// A token in its written form. `Debug` does not show it.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Token(String);
+
+impl Token {
+    /// Signs a token with the newest key of the ring.
+    pub fn mint(keys: &KeyRing, message: MessageId, ordinal: u16, purpose: Use<'_>) -> Self {
+        let key = keys.signing();
+        let mut octets = [0_u8; BODY + MAC];
+        let (body, mac) = octets.split_at_mut(BODY);
+        let fields = [
+            &[VERSION, key.id][..],
+            message.0.as_bytes(),
+            &ordinal.to_be_bytes(),
+        ];
+        for (place, octet) in body.iter_mut().zip(fields.into_iter().flatten()) {
+            *place = *octet;
+        }
+        mac.copy_from_slice(&sign(key.token_key(), body, purpose));
+        Self(URL_SAFE_NO_PAD.encode(octets))
+    }
+
+    /// Returns the written form.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Checks a token's signature for one use, in constant time, and returns what it says.
+pub fn open(keys: &KeyRing, token: &str, purpose: Use<'_>) -> Option<Opened> {
+    let opened = read(token)?;
+    let octets = decode(token)?;
+    let (body, mac) = octets.split_at_checked(BODY)?;
+    let key = keys.find(opened.key)?;
+    bool::from(sign(key.token_key(), body, purpose).ct_eq(mac)).then_some(opened)
+}
+
+/// Reads what a token says **without** checking its signature: for display, and for finding one's own artefacts.
+pub fn read(token: &str) -> Option<Opened> {
+    let octets = decode(token)?;
+    let (&[version, key], rest) = octets.split_first_chunk::<2>()?;
+    let (message, rest) = rest.split_first_chunk::<16>()?;
+    let (ordinal, _) = rest.split_first_chunk::<2>()?;
+    (version == VERSION).then(|| Opened {
+        message: MessageId(Uuid::from_bytes(*message)),
+        ordinal: u16::from_be_bytes(*ordinal),
+        key,
+    })
+}
+
+fn decode(token: &str) -> Option<[u8; BODY + MAC]> {
+    if token.len() != LENGTH {
+        return None;
+    }
+    let mut octets = [0; BODY + MAC];
+    let written = URL_SAFE_NO_PAD.decode_slice(token, &mut octets).ok()?;
+    (written == octets.len()).then_some(octets)
+}
+
+fn sign(key: &[u8; 32], body: &[u8], purpose: Use<'_>) -> [u8; MAC] {
+    let mut hasher = blake3::Hasher::new_keyed(key);
+    match purpose {
+        Use::Choices => hasher.update(b"c").update(body),
+        Use::Link(destination) => hasher
+            .update(b"l")
+            .update(body)
+            .update(destination.as_bytes()),
+        Use::Open => hasher.update(b"o").update(body),
+    };
+    let mut mac = [0; MAC];
+    hasher.finalize_xof().fill(&mut mac);
+    mac
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MESSAGE: MessageId =
+        MessageId(Uuid::from_u128(0x1234_5678_9abc_def0_0fed_cba9_8765_4321));
+
+    #[test]
+    fn token_of_one_use_is_worthless_in_another() {
+        let keys = KeyRing::for_testing();
+        let token = Token::mint(&keys, MESSAGE, 0, Use::Open);
+
+        assert_eq!(
+            open(&keys, token.as_str(), Use::Open),
+            Some(Opened {
+                message: MESSAGE,
+                ordinal: 0,
+                key: 1
+            })
+        );
+        assert_eq!(open(&keys, token.as_str(), Use::Choices), None);
+        assert_eq!(open(&keys, token.as_str(), Use::Link("")), None);
+    }
+
+    #[test]
+    fn link_leads_only_where_it_was_meant_to() {
+        let keys = KeyRing::for_testing();
+        let token = Token::mint(&keys, MESSAGE, 3, Use::Link("https://a.example/"));
+
+        assert!(open(&keys, token.as_str(), Use::Link("https://a.example/")).is_some());
+        assert!(open(&keys, token.as_str(), Use::Link("https://b.example/")).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn strangers_bytes_never_open(token in "\\PC{0,80}") {
+            prop_assert_eq!(open(&KeyRing::for_testing(), &token, Use::Open), None);
+        }
+
+        #[test]
+        fn changing_one_character_breaks_it(place in 0..LENGTH, ordinal: u16) {
+            let keys = KeyRing::for_testing();
+            let token = Token::mint(&keys, MESSAGE, ordinal, Use::Open);
+            let mut octets = token.as_str().as_bytes().to_vec();
+            octets[place] = if octets[place] == b'A' { b'B' } else { b'A' };
+            let changed = String::from_utf8(octets).unwrap();
+
+            prop_assert_eq!(open(&keys, &changed, Use::Open), None);
+        }
+    }
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The layout of tracking URLs, built and taken apart in one place.
+//!
+//! `BASE/o/TOKEN.gif` is the pixel, `BASE/l/TOKEN?u=DESTINATION` a tracked link, `BASE/c/TOKEN` the recipient's page;
+//! BASE is the controller's `public_url`. What is built is ASCII of the unreserved kind and `/:%?=`, so that it needs no
+//! escaping in HTML, in a header field or in plain text.
+
+use std::fmt::Write;
+
+use crate::{
+    ids::MessageId,
+    keys::KeyRing,
+    token::{self, Opened, Token, Use},
+};
+
+/// A URL of ours, taken apart.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Artefact<'a> {
+    Choices { token: &'a str },
+    Link { token: &'a str, destination: String },
+    Pixel { token: &'a str },
+}
+
+/// Returns the URL of a message's pixel.
+pub fn pixel(base: &str, keys: &KeyRing, message: MessageId) -> String {
+    format!("{base}/o/{}.gif", Token::mint(keys, message, 0, Use::Open))
+}
+
+/// Returns the URL that stands for a destination, the `ordinal`-th link of its message, counted from 1.
+pub fn link(
+    base: &str,
+    keys: &KeyRing,
+    message: MessageId,
+    ordinal: u16,
+    destination: &str,
+) -> String {
+    let token = Token::mint(keys, message, ordinal, Use::Link(destination));
+    let mut url = format!("{base}/l/{token}?u=");
+    encode_into(&mut url, destination);
+    url
+}
+
+/// Returns the URL of the recipient's page about a message.
+pub fn choices(base: &str, keys: &KeyRing, message: MessageId) -> String {
+    format!("{base}/c/{}", Token::mint(keys, message, 0, Use::Choices))
+}
+
+/// Takes an absolute URL apart if it is an artefact below `base`, its signature unchecked.
+///
+/// The scheme and the host are compared without regard to case, as mail programs are free to change that.
+pub fn recognise<'a>(base: &str, url: &'a str) -> Option<Artefact<'a>> {
+    let head = url
+        .get(..base.len())
+        .filter(|head| head.eq_ignore_ascii_case(base))?;
+    let path = url.get(head.len()..)?;
+    let path = path.split('#').next().unwrap_or_default();
+    if let Some(rest) = path.strip_prefix("/o/") {
+        let token = rest.get(..token::LENGTH)?;
+        return (rest.get(token::LENGTH..) == Some(".gif")).then_some(Artefact::Pixel { token });
+    }
+    if let Some(rest) = path.strip_prefix("/c/") {
+        let token = rest.get(..token::LENGTH)?;
+        return rest
+            .get(token::LENGTH..)?
+            .is_empty()
+            .then_some(Artefact::Choices { token });
+    }
+    let (token, query) = path.strip_prefix("/l/")?.split_once('?')?;
+    let destination = destination_of(query)?;
+    (token.len() == token::LENGTH).then_some(Artefact::Link { token, destination })
+}
+
+/// Checks the signature of an artefact and returns what its token says.
+pub fn verify(keys: &KeyRing, artefact: &Artefact<'_>) -> Option<Opened> {
+    match artefact {
+        Artefact::Choices { token } => token::open(keys, token, Use::Choices),
+        Artefact::Link { token, destination } => token::open(keys, token, Use::Link(destination)),
+        Artefact::Pixel { token } => token::open(keys, token, Use::Open),
+    }
+}
+
+/// Reads the destination out of a tracked link's query: the first `u`, percent-decoded, a `+` staying a `+`.
+pub fn destination_of(query: &str) -> Option<String> {
+    let value = query.split('&').find_map(|pair| pair.strip_prefix("u="))?;
+    decode(value)
+}
+
+fn encode_into(url: &mut String, text: &str) {
+    for octet in text.bytes() {
+        if octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~' | b'/' | b':')
+        {
+            url.push(char::from(octet));
+        } else {
+            // Writing to a String cannot fail.
+            let _infallible = write!(url, "%{octet:02X}");
+        }
+    }
+}
+
+fn decode(text: &str) -> Option<String> {
+    let mut octets = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(octet) = rest.next() {
+        if octet == b'%' {
+            let high = char::from(rest.next()?).to_digit(16)?;
+            let low = char::from(rest.next()?).to_digit(16)?;
+            octets.push(u8::try_from(high * 16 + low).ok()?);
+        } else {
+            octets.push(octet);
+        }
+    }
+    String::from_utf8(octets).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const BASE: &str = "https://track.example.com";
+    const MESSAGE: MessageId = MessageId(Uuid::from_u128(42));
+
+    #[test]
+    fn pixel_and_choices_are_recognised_and_verified() {
+        let keys = KeyRing::for_testing();
+
+        let pixel = pixel(BASE, &keys, MESSAGE);
+        let choices = choices(BASE, &keys, MESSAGE);
+
+        let artefact = recognise(BASE, &pixel).unwrap();
+        assert!(matches!(artefact, Artefact::Pixel { .. }));
+        assert_eq!(verify(&keys, &artefact).unwrap().message, MESSAGE);
+        assert!(verify(&keys, &recognise(BASE, &choices).unwrap()).is_some());
+        assert!(recognise(BASE, "https://track.example.com.evil.example/o/x.gif").is_none());
+        assert!(recognise("https://other.example", &pixel).is_none());
+    }
+
+    #[test]
+    fn forged_destination_does_not_verify() {
+        let keys = KeyRing::for_testing();
+        let url = link(BASE, &keys, MESSAGE, 1, "https://a.example/");
+
+        let forged = url.replace("a.example", "b.example");
+
+        assert!(verify(&keys, &recognise(BASE, &url).unwrap()).is_some());
+        assert!(verify(&keys, &recognise(BASE, &forged).unwrap()).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn every_destination_comes_back_to_the_byte(destination in "https?://\\PC{0,200}") {
+            let keys = KeyRing::for_testing();
+
+            let url = link(BASE, &keys, MESSAGE, 9, &destination);
+            let artefact = recognise(BASE, &url).unwrap();
+
+            prop_assert!(url.is_ascii() && !url.contains(['&', '"', '\'', '<', '>', ' ', ';']));
+            prop_assert_eq!(verify(&keys, &artefact).unwrap().ordinal, 9);
+            match artefact {
+                Artefact::Link { destination: decoded, .. } => prop_assert_eq!(decoded, destination),
+                other => prop_assert!(false, "{:?}", other),
+            }
+        }
+
+        #[test]
+        fn strangers_urls_do_no_harm(url in "\\PC{0,200}") {
+            let _anything = recognise(BASE, &url);
+            let _anything = destination_of(&url);
+        }
+    }
+}

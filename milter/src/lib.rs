@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Fairtrack's milter: sees submitted mail, decides, instruments.
+//!
+//! Whatever goes wrong, the message leaves as it came.
+
+pub mod instrument;
+pub mod message;
