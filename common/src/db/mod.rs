@@ -4,9 +4,13 @@
 //! One file for each table: the row, `New…` for inserting, the queries. The connection is the last argument.
 
 pub mod controllers;
+pub mod hits;
+pub mod recordings;
 pub mod schema;
+pub mod settlements;
 pub mod standings;
 pub mod subjects;
+mod unnest;
 pub mod users;
 
 use std::time::Duration;
