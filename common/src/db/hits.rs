@@ -2,11 +2,7 @@
 //! `hits`: what was requested, by month.
 
 use chrono::{DateTime, Utc};
-use diesel::{
-    QueryResult, define_sql_function,
-    prelude::*,
-    sql_types::{Array, Text},
-};
+use diesel::{QueryResult, define_sql_function, sql_types::Text};
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
 use uuid::Uuid;
