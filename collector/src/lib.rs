@@ -1,1 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+//! Fairtrack's collector: answers hits, keeps what it may, and shows it to the sender and to nobody else.
+
+pub mod mail;
+pub mod routes;
+pub mod state;

@@ -77,7 +77,7 @@ impl fmt::Display for Period {
             ("m", 60_000),
             ("s", 1_000),
         ] {
-            if millis >= length && millis % length == 0 {
+            if millis >= length && millis.is_multiple_of(length) {
                 return write!(f, "{}{unit}", millis / length);
             }
         }

@@ -1,2 +1,127 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! The database.
+//! The database: PostgreSQL, through one pool for each program. Only this folder uses Diesel; it holds no rules.
+//!
+//! One file for each table: the row, `New…` for inserting, the queries. The connection is the last argument.
+
+pub mod controllers;
+pub mod schema;
+pub mod standings;
+pub mod subjects;
+pub mod users;
+
+use std::time::Duration;
+
+use diesel::result::{ConnectionError, Error as DieselError};
+use diesel_async::{
+    AsyncConnection, AsyncMigrationHarness, AsyncPgConnection,
+    pooled_connection::{
+        AsyncDieselConnectionManager,
+        deadpool::{Object, Pool, PoolError},
+    },
+};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use crate::config;
+
+/// A connection.
+pub type Connection = AsyncPgConnection;
+
+/// A connection lent by the pool.
+pub type Lent = Object<AsyncPgConnection>;
+
+/// The schema's history, part of the program.
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations");
+
+/// The pool of connections to the database.
+#[derive(Clone)]
+pub struct Db {
+    pool: Pool<AsyncPgConnection>,
+}
+
+/// Why the database could not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    #[error("failed to connect to the database")]
+    Connect(#[from] ConnectionError),
+    #[error("failed to bring the schema up to date: {0}")]
+    Migrate(String),
+    #[error("no connection to the database: {0}")]
+    Pool(#[from] PoolError),
+    #[error("the database refused")]
+    Query(#[from] DieselError),
+}
+
+impl Db {
+    /// Makes a pool. Nothing is connected yet, so that a program starts while its database is down.
+    pub fn new(config: &config::Database) -> Self {
+        let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new(config.url.expose());
+        let pool = Pool::builder(manager)
+            .max_size(config.connections.max(1))
+            .create_timeout(Some(Duration::from_secs(5)))
+            .wait_timeout(Some(Duration::from_secs(5)))
+            .runtime(deadpool::Runtime::Tokio1)
+            .build()
+            .expect("a pool with time limits needs a runtime, which is given above");
+        Self { pool }
+    }
+
+    /// Lends a connection, waiting at most five seconds; callers with less time put their own limit around it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the database cannot be reached or all connections stay in use.
+    pub async fn get(&self) -> Result<Lent, DbError> {
+        Ok(self.pool.get().await?)
+    }
+}
+
+/// Connects without a pool: for commands that ask once, and for listening.
+///
+/// # Errors
+///
+/// Fails if the database cannot be reached.
+pub async fn connect(url: &str) -> Result<Connection, DbError> {
+    Ok(AsyncPgConnection::establish(url).await?)
+}
+
+/// Brings the schema up to date and returns the names of the migrations that ran.
+///
+/// # Errors
+///
+/// Fails if the database cannot be reached or refuses a migration.
+pub async fn migrate(url: &str) -> Result<Vec<String>, DbError> {
+    let mut harness = AsyncMigrationHarness::new(connect(url).await?);
+    let ran = harness
+        .run_pending_migrations(MIGRATIONS)
+        .map_err(|error| DbError::Migrate(error.to_string()))?;
+    Ok(ran.iter().map(ToString::to_string).collect())
+}
+
+/// Undoes every migration, the newest first: for the test that checks that each can be undone.
+///
+/// # Errors
+///
+/// Fails if the database cannot be reached or refuses.
+pub async fn revert_all(url: &str) -> Result<Vec<String>, DbError> {
+    let mut harness = AsyncMigrationHarness::new(connect(url).await?);
+    let undone = harness
+        .revert_all_migrations(MIGRATIONS)
+        .map_err(|error| DbError::Migrate(error.to_string()))?;
+    Ok(undone.iter().map(ToString::to_string).collect())
+}
+
+/// Returns the names of migrations that the database lacks; none means that it is up to date.
+///
+/// # Errors
+///
+/// Fails if the database cannot be reached.
+pub async fn pending_migrations(url: &str) -> Result<Vec<String>, DbError> {
+    let mut harness = AsyncMigrationHarness::new(connect(url).await?);
+    let pending = harness
+        .pending_migrations(MIGRATIONS)
+        .map_err(|error| DbError::Migrate(error.to_string()))?;
+    Ok(pending
+        .iter()
+        .map(|migration| migration.name().to_string())
+        .collect())
+}

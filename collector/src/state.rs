@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What handlers and jobs share.
+
+use std::sync::Arc;
+
+use common::{config::Config, db::Db, keys::KeyRing};
+
+use crate::mail::Mailer;
+
+/// What handlers and jobs share; cheap to clone.
+#[derive(Clone)]
+pub struct State {
+    pub config: Arc<Config>,
+    pub db: Db,
+    pub keys: Arc<KeyRing>,
+    pub mailer: Mailer,
+}

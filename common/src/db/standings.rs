@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What the decision needs to know about recipients: their events, and those of addresses with the same base.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use diesel::{QueryResult, prelude::*};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::{
+    Connection,
+    schema::{consent_events, subjects, suppressions},
+};
+use crate::{
+    address::Address,
+    consent::{Author, Event, Profile, Purpose, Scope, Standing, State},
+    ids::{ControllerId, SubjectRef, UserId},
+    keys::KeyRing,
+};
+
+const SUPPRESSION_CONTEXT: &str = "fairtrack 2026-11 suppression hashes";
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = consent_events)]
+struct Row {
+    seq: i64,
+    subject_ref: Uuid,
+    purpose: String,
+    scope_user: Option<Uuid>,
+    state: String,
+    author: String,
+    assurance: i16,
+    effective_at: DateTime<Utc>,
+    expires_at: Option<DateTime<Utc>>,
+    profile: String,
+}
+
+/// Returns the keyed hash under which an address stands on the suppression list; addresses of one base share it.
+pub fn suppression_hash(keys: &KeyRing, address: &Address) -> Vec<u8> {
+    let key = keys.derived(SUPPRESSION_CONTEXT);
+    blake3::keyed_hash(&key, address.base().as_str().as_bytes())
+        .as_bytes()
+        .to_vec()
+}
+
+/// Returns the standing of each address, in the order given.
+pub async fn by_address(
+    controller: &ControllerId,
+    addresses: &[Address],
+    keys: &KeyRing,
+    connection: &mut Connection,
+) -> QueryResult<Vec<Standing>> {
+    let bases: Vec<String> = addresses
+        .iter()
+        .map(|address| address.base().as_str().to_owned())
+        .collect();
+    let relatives = subjects::table
+        .filter(
+            subjects::controller_id
+                .eq(controller.as_str())
+                .and(subjects::base_address.eq_any(&bases)),
+        )
+        .select((
+            subjects::subject_ref,
+            subjects::address,
+            subjects::base_address,
+            subjects::restricted,
+        ))
+        .load::<(Uuid, String, String, bool)>(connection)
+        .await?;
+    let hashes: Vec<Vec<u8>> = addresses
+        .iter()
+        .map(|address| suppression_hash(keys, address))
+        .collect();
+    let suppressed: HashSet<Vec<u8>> = suppressions::table
+        .filter(
+            suppressions::controller_id
+                .eq(controller.as_str())
+                .and(suppressions::address_hash.eq_any(&hashes)),
+        )
+        .select(suppressions::address_hash)
+        .load(connection)
+        .await?
+        .into_iter()
+        .collect();
+    let refs: Vec<Uuid> = relatives.iter().map(|(subject, ..)| *subject).collect();
+    let events = load(controller, &refs, connection).await?;
+
+    let standings = addresses
+        .iter()
+        .zip(&bases)
+        .zip(&hashes)
+        .map(|((address, base), hash)| {
+            let mut standing = Standing {
+                is_suppressed: suppressed.contains(hash),
+                ..Standing::default()
+            };
+            for (subject, other, other_base, restricted) in &relatives {
+                if other_base != base {
+                    continue;
+                }
+                let is_exact = other == address.as_str();
+                standing.is_restricted |= is_exact && *restricted;
+                let own = events.get(subject).into_iter().flatten();
+                standing.events.extend(own.map(|event| Event {
+                    is_exact,
+                    ..event.clone()
+                }));
+            }
+            standing.events.sort_by_key(|event| event.seq);
+            standing
+        });
+    Ok(standings.collect())
+}
+
+/// Returns the standing of each subject that exists.
+pub async fn by_subject(
+    controller: &ControllerId,
+    wanted: &[SubjectRef],
+    keys: &KeyRing,
+    connection: &mut Connection,
+) -> QueryResult<HashMap<SubjectRef, Standing>> {
+    let refs: Vec<Uuid> = wanted.iter().map(|subject| subject.0).collect();
+    let found = subjects::table
+        .filter(
+            subjects::controller_id
+                .eq(controller.as_str())
+                .and(subjects::subject_ref.eq_any(&refs)),
+        )
+        .select((subjects::subject_ref, subjects::address))
+        .load::<(Uuid, String)>(connection)
+        .await?;
+    let (refs, addresses): (Vec<SubjectRef>, Vec<Address>) = found
+        .into_iter()
+        .filter_map(|(subject, address)| Some((SubjectRef(subject), Address::parse(&address)?)))
+        .unzip();
+    let standings = by_address(controller, &addresses, keys, connection).await?;
+    Ok(refs.into_iter().zip(standings).collect())
+}
+
+async fn load(
+    controller: &ControllerId,
+    refs: &[Uuid],
+    connection: &mut Connection,
+) -> QueryResult<HashMap<Uuid, Vec<Event>>> {
+    let rows = consent_events::table
+        .filter(
+            consent_events::controller_id
+                .eq(controller.as_str())
+                .and(consent_events::subject_ref.eq_any(refs)),
+        )
+        .order(consent_events::seq)
+        .select(Row::as_select())
+        .load(connection)
+        .await?;
+    let mut events: HashMap<Uuid, Vec<Event>> = HashMap::new();
+    for row in rows {
+        let subject = row.subject_ref;
+        let event = row.into_event().ok_or(diesel::result::Error::NotFound)?;
+        events.entry(subject).or_default().push(event);
+    }
+    Ok(events)
+}
+
+impl Row {
+    /// Returns the event; `None` for words that a newer release wrote: then nothing is decided, and nothing is tracked.
+    fn into_event(self) -> Option<Event> {
+        Some(Event {
+            seq: self.seq,
+            purpose: Purpose::from_code(&self.purpose)?,
+            scope: self
+                .scope_user
+                .map_or(Scope::Controller, |user| Scope::Sender(UserId(user))),
+            state: State::from_code(&self.state)?,
+            author: Author::from_code(&self.author)?,
+            assurance: u8::try_from(self.assurance).ok()?,
+            effective_at: self.effective_at,
+            expires_at: self.expires_at,
+            profile: Profile::parse(&self.profile)?,
+            is_exact: true,
+        })
+    }
+}

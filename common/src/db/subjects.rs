@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `subjects`: the one place where a recipient's address stands.
+
+use std::collections::HashMap;
+
+use diesel::{QueryResult, prelude::*};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::{Connection, schema::subjects};
+use crate::{
+    address::Address,
+    ids::{ControllerId, SubjectRef},
+};
+
+#[derive(Insertable)]
+#[diesel(table_name = subjects)]
+struct New<'a> {
+    controller_id: &'a str,
+    subject_ref: Uuid,
+    address: &'a str,
+    base_address: String,
+}
+
+/// Returns the subject with that address.
+pub async fn find(
+    controller: &ControllerId,
+    address: &Address,
+    connection: &mut Connection,
+) -> QueryResult<Option<SubjectRef>> {
+    subjects::table
+        .filter(
+            subjects::controller_id
+                .eq(controller.as_str())
+                .and(subjects::address.eq(address.as_str())),
+        )
+        .select(subjects::subject_ref)
+        .first(connection)
+        .await
+        .optional()
+        .map(|found| found.map(SubjectRef))
+}
+
+/// Returns the subjects with those addresses, in the order given, making those that are missing.
+pub async fn find_or_create(
+    controller: &ControllerId,
+    addresses: &[Address],
+    connection: &mut Connection,
+) -> QueryResult<Vec<SubjectRef>> {
+    let rows: Vec<New<'_>> = addresses
+        .iter()
+        .map(|address| New {
+            controller_id: controller.as_str(),
+            subject_ref: Uuid::new_v4(),
+            address: address.as_str(),
+            base_address: address.base().as_str().to_owned(),
+        })
+        .collect();
+    diesel::insert_into(subjects::table)
+        .values(&rows)
+        .on_conflict_do_nothing()
+        .execute(connection)
+        .await?;
+    let wanted: Vec<&str> = addresses.iter().map(Address::as_str).collect();
+    let found: HashMap<String, Uuid> = subjects::table
+        .filter(
+            subjects::controller_id
+                .eq(controller.as_str())
+                .and(subjects::address.eq_any(&wanted)),
+        )
+        .select((subjects::address, subjects::subject_ref))
+        .load::<(String, Uuid)>(connection)
+        .await?
+        .into_iter()
+        .collect();
+    addresses
+        .iter()
+        .map(|address| {
+            found
+                .get(address.as_str())
+                .copied()
+                .map(SubjectRef)
+                .ok_or(diesel::result::Error::NotFound)
+        })
+        .collect()
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `users`: people who write mail and have an account, with their settings.
+
+use diesel::{QueryResult, prelude::*};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::{Connection, schema::users};
+use crate::{
+    ids::{ControllerId, UserId},
+    language::Language,
+};
+
+/// A user.
+#[derive(Clone, Queryable, Selectable)]
+#[diesel(table_name = users)]
+pub struct User {
+    pub controller_id: String,
+    pub id: Uuid,
+    /// In normal form: lower case, with a domain.
+    pub login: String,
+    pub display_name: Option<String>,
+    pub enabled: bool,
+    pub is_admin: bool,
+    pub opens: bool,
+    pub links: bool,
+    pub text_links: bool,
+    /// `none`, `clicks` or `all`.
+    pub notifications: String,
+    /// `off` or `daily`.
+    pub digest: String,
+    pub remember_choice: bool,
+    pub language: Option<String>,
+    pub time_zone: String,
+}
+
+/// A change of a user's settings: what is `None` stays as it is.
+#[derive(AsChangeset, Clone, Debug, Default)]
+#[diesel(table_name = users)]
+pub struct Changes {
+    pub display_name: Option<String>,
+    pub opens: Option<bool>,
+    pub links: Option<bool>,
+    pub text_links: Option<bool>,
+    pub notifications: Option<String>,
+    pub digest: Option<String>,
+    pub remember_choice: Option<bool>,
+    pub language: Option<Option<String>>,
+    pub time_zone: Option<String>,
+}
+
+impl User {
+    /// Returns the user's name within its controller.
+    pub fn user_id(&self) -> UserId {
+        UserId(self.id)
+    }
+
+    /// Returns the controller's name.
+    pub fn controller(&self) -> ControllerId {
+        ControllerId(self.controller_id.clone())
+    }
+
+    /// Returns the user's language, if one is chosen.
+    pub fn language(&self) -> Option<Language> {
+        self.language.as_deref().and_then(Language::from_code)
+    }
+}
+
+/// Returns the user with that login, given in normal form.
+pub async fn find(
+    controller: &ControllerId,
+    login: &str,
+    connection: &mut Connection,
+) -> QueryResult<Option<User>> {
+    users::table
+        .filter(
+            users::controller_id
+                .eq(controller.as_str())
+                .and(users::login.eq(login)),
+        )
+        .select(User::as_select())
+        .first(connection)
+        .await
+        .optional()
+}
+
+/// Returns the user with that id.
+pub async fn get(
+    controller: &ControllerId,
+    id: UserId,
+    connection: &mut Connection,
+) -> QueryResult<Option<User>> {
+    users::table
+        .find((controller.as_str(), id.0))
+        .select(User::as_select())
+        .first(connection)
+        .await
+        .optional()
+}
+
+/// Returns the user with that login, making one with everything switched off if there is none.
+pub async fn find_or_create(
+    controller: &ControllerId,
+    login: &str,
+    connection: &mut Connection,
+) -> QueryResult<User> {
+    diesel::insert_into(users::table)
+        .values((
+            users::controller_id.eq(controller.as_str()),
+            users::id.eq(Uuid::new_v4()),
+            users::login.eq(login),
+        ))
+        .on_conflict_do_nothing()
+        .execute(connection)
+        .await?;
+    users::table
+        .filter(
+            users::controller_id
+                .eq(controller.as_str())
+                .and(users::login.eq(login)),
+        )
+        .select(User::as_select())
+        .first(connection)
+        .await
+}
+
+/// Returns every user of every controller, in order.
+pub async fn all(connection: &mut Connection) -> QueryResult<Vec<User>> {
+    users::table
+        .select(User::as_select())
+        .order((users::controller_id, users::login))
+        .load(connection)
+        .await
+}
+
+/// Changes settings and returns the user as it is then; `None` if there is no such user.
+pub async fn change(
+    controller: &ControllerId,
+    id: UserId,
+    changes: &Changes,
+    connection: &mut Connection,
+) -> QueryResult<Option<User>> {
+    let change = diesel::update(users::table.find((controller.as_str(), id.0)))
+        .set(changes)
+        .returning(User::as_returning())
+        .get_result(connection)
+        .await;
+    match change {
+        // Diesel refuses an update that sets nothing.
+        Err(diesel::result::Error::QueryBuilderError(_)) => get(controller, id, connection).await,
+        other => other.optional(),
+    }
+}
+
+/// Switches a user on or off; false if there is no such user.
+pub async fn enable(
+    controller: &ControllerId,
+    login: &str,
+    enabled: bool,
+    connection: &mut Connection,
+) -> QueryResult<bool> {
+    let changed = diesel::update(users::table)
+        .filter(
+            users::controller_id
+                .eq(controller.as_str())
+                .and(users::login.eq(login)),
+        )
+        .set(users::enabled.eq(enabled))
+        .execute(connection)
+        .await?;
+    Ok(changed > 0)
+}
