@@ -275,12 +275,25 @@ async fn template(server: &str) -> String {
         ] {
             client.batch_execute(&statement).await.unwrap();
         }
+        migrate(database_url(server, &scratch)).await;
         client
             .batch_execute(&format!("ALTER DATABASE {scratch} RENAME TO {name}"))
             .await
             .unwrap();
     }
     name
+}
+
+/// Diesel's migrations need a runtime of several threads, which the one of a test is not.
+async fn migrate(url: String) {
+    let migrated = tokio::task::spawn_blocking(move || {
+        tokio::runtime::Runtime::new()
+            .unwrap()
+            .block_on(common::db::migrate(&url))
+    });
+    if let Err(error) = migrated.await.unwrap() {
+        panic!("failed to migrate the test database: {error}");
+    }
 }
 
 /// A cluster may outlive a change of the migrations.
@@ -341,12 +354,12 @@ mod tests {
         crate::needs!(PostgreSql);
         let (one, other) = tokio::join!(Database::start(), Database::start());
 
-        one.execute("CREATE TABLE here (n int); INSERT INTO here VALUES (1)")
-            .await;
+        let insert = "INSERT INTO controllers VALUES ('one', '', '', '', '')";
+        one.execute(insert).await;
 
-        assert_eq!(one.count("SELECT count(*) FROM here", &[]).await, 1);
-        let tables = "SELECT count(*) FROM pg_tables WHERE tablename = 'here'";
-        assert_eq!(other.count(tables, &[]).await, 0);
+        let count = "SELECT count(*) FROM controllers";
+        assert_eq!(one.count(count, &[]).await, 1);
+        assert_eq!(other.count(count, &[]).await, 0);
     }
 
     #[tokio::test]
