@@ -16,6 +16,9 @@
 pub mod database;
 pub mod log;
 pub mod port;
+pub mod postfix;
 pub mod programs;
 pub mod scratch;
 pub mod server;
+pub mod sink;
+pub mod smtp;
