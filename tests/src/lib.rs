@@ -14,6 +14,7 @@
 )]
 
 pub mod database;
+pub mod dkim;
 pub mod log;
 pub mod port;
 pub mod postfix;
