@@ -114,7 +114,8 @@ pub async fn connect(url: &str) -> Result<Connection, DbError> {
     Ok(AsyncPgConnection::establish(url).await?)
 }
 
-/// Brings the schema up to date and returns the names of the migrations that ran.
+/// Brings the schema up to date and returns the names of the migrations that ran. Needs a multi-threaded runtime, as the
+/// two functions below do.
 ///
 /// # Errors
 ///
