@@ -21,6 +21,7 @@ pub mod log;
 pub mod port;
 pub mod postfix;
 pub mod programs;
+pub mod samples;
 pub mod scratch;
 pub mod server;
 pub mod sink;

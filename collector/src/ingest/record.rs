@@ -75,7 +75,7 @@ impl Recorder {
     /// takes no longer than later ones.
     pub(super) async fn warm_up(&self, connection: &mut Connection) -> Result<(), DbError> {
         let controllers: Vec<&str> = self.controllers();
-        recordings::find(&controllers, &[], connection).await?;
+        recordings::lock(&controllers, &[], connection).await?;
         for controller in &self.config.controllers {
             standings::by_subject(&controller.id, &[], &self.keys, connection).await?;
         }
@@ -92,7 +92,7 @@ impl Recorder {
     ) -> Result<Vec<Dropped>, DbError> {
         let messages: HashSet<MessageId> = batch.iter().map(|hit| hit.message).collect();
         let ids: Vec<_> = messages.into_iter().map(|message| message.0).collect();
-        let recordings = recordings::find(&self.controllers(), &ids, connection).await?;
+        let recordings = recordings::lock(&self.controllers(), &ids, connection).await?;
         let standings = self.standings(&recordings, connection).await?;
 
         let mut rows = Vec::with_capacity(batch.len());

@@ -51,26 +51,24 @@ type Row = (
     bool,
     bool,
     Option<DateTime<Utc>>,
-    Option<Uuid>,
 );
 
-/// Returns those of the messages that exist under one of the controllers.
-pub async fn find(
+/// Returns those of the messages that exist under one of the controllers, and locks them until the transaction ends.
+///
+/// Design note: the lock lets others read and count, but a withdrawal waits for it. So either a hit is committed first
+/// and the withdrawal deletes it, or the withdrawal is, and whoever asks for consent *after* this call sees it.
+pub async fn lock(
     controllers: &[&str],
     ids: &[Uuid],
     connection: &mut Connection,
 ) -> QueryResult<HashMap<MessageId, Recording>> {
     let rows: Vec<Row> = messages::table
-        .left_join(
-            message_recipients::table.on(message_recipients::controller_id
-                .eq(messages::controller_id)
-                .and(message_recipients::message_id.eq(messages::id))),
-        )
         .filter(
             messages::controller_id
                 .eq_any(controllers)
                 .and(messages::id.eq_any(ids)),
         )
+        .order((messages::controller_id, messages::id))
         .select((
             messages::controller_id,
             messages::id,
@@ -79,22 +77,43 @@ pub async fn find(
             messages::opens,
             messages::links,
             messages::stopped_at,
-            message_recipients::subject_ref.nullable(),
+        ))
+        .for_key_share()
+        .load(connection)
+        .await?;
+    let recipients: Vec<(Uuid, Uuid)> = message_recipients::table
+        .filter(
+            message_recipients::controller_id
+                .eq_any(controllers)
+                .and(message_recipients::message_id.eq_any(ids)),
+        )
+        .select((
+            message_recipients::message_id,
+            message_recipients::subject_ref,
         ))
         .load(connection)
         .await?;
-    let mut found: HashMap<MessageId, Recording> = HashMap::with_capacity(ids.len());
-    for (controller, id, user, sent_at, opens, links, stopped_at, recipient) in rows {
-        let recording = found.entry(MessageId(id)).or_insert_with(|| Recording {
-            controller: ControllerId(controller),
-            sender: UserId(user),
-            sent_at,
-            opens,
-            links,
-            stopped_at,
-            recipients: Vec::with_capacity(1),
-        });
-        recording.recipients.extend(recipient.map(SubjectRef));
+    let mut found: HashMap<MessageId, Recording> = rows
+        .into_iter()
+        .map(
+            |(controller, id, user, sent_at, opens, links, stopped_at)| {
+                let recording = Recording {
+                    controller: ControllerId(controller),
+                    sender: UserId(user),
+                    sent_at,
+                    opens,
+                    links,
+                    stopped_at,
+                    recipients: Vec::with_capacity(1),
+                };
+                (MessageId(id), recording)
+            },
+        )
+        .collect();
+    for (message, subject) in recipients {
+        if let Some(recording) = found.get_mut(&MessageId(message)) {
+            recording.recipients.push(SubjectRef(subject));
+        }
     }
     Ok(found)
 }
