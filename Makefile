@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The commands of this checkout. Each installs the distribution packages that it lacks (Debian, Ubuntu).
+
+CARGO = cargo
+
+.PHONY: help test check packages
+
+help:
+	@echo "make test    every test"
+	@echo "make check   format, lints, import rules, documentation"
+
+# One PostgreSQL cluster serves all test programs.
+test: packages
+	$(CARGO) build --locked --workspace --bins
+	$(CARGO) run --locked --quiet --package tests --bin with-cluster -- $(CARGO) test --locked --workspace --no-fail-fast
+
+check: packages
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
+	.ci/boundaries
+	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items --quiet
+
+packages:
+	@tests/install-packages

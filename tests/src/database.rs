@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! PostgreSQL: private clusters, and in them a database for each test.
+//!
+//! A cluster is reached through a UNIX socket in a folder that only its owner may enter; it trusts whoever gets there.
+//! It keeps what it has committed (`fsync` is on). One cluster serves all tests of a process, or, where
+//! `FAIRTRACK_TEST_CLUSTER` names one (see `with-cluster`), of many. A test that pauses or kills the server starts a
+//! cluster of its own.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    hash::{DefaultHasher, Hash, Hasher},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use rustix::process::Signal;
+use tokio::sync::{Mutex, OnceCell};
+use tokio_postgres::{Client, NoTls, types::ToSql};
+
+use crate::{
+    programs::postgresql,
+    scratch::Scratch,
+    server::{Server, command_as, run},
+};
+
+/// The variable that names a running cluster: its URL without a database.
+pub const CLUSTER_VARIABLE: &str = "FAIRTRACK_TEST_CLUSTER";
+
+/// A database with our schema, dropped with its value.
+pub struct Database {
+    url: String,
+    name: String,
+    server: String,
+    cluster: Option<Cluster>,
+}
+
+impl Database {
+    /// Makes a database in the cluster that all tests share.
+    pub async fn start() -> Self {
+        Self::create(shared_cluster().await, None).await
+    }
+
+    /// Makes a database in a cluster of its own, which may be paused, killed and started again.
+    pub async fn start_alone() -> Self {
+        let cluster = Cluster::start().await;
+        Self::create(&cluster.url(), Some(cluster)).await
+    }
+
+    /// Makes a database without tables in the cluster that all tests share.
+    pub async fn start_empty() -> Self {
+        let server = shared_cluster().await;
+        let name = unique_name();
+        execute(server, &format!("CREATE DATABASE {name}")).await;
+        Self::named(server, name, None)
+    }
+
+    async fn create(server: &str, cluster: Option<Cluster>) -> Self {
+        let template = template(server).await;
+        let name = unique_name();
+        execute(
+            server,
+            &format!("CREATE DATABASE {name} TEMPLATE {template}"),
+        )
+        .await;
+        Self::named(server, name, cluster)
+    }
+
+    fn named(server: &str, name: String, cluster: Option<Cluster>) -> Self {
+        Self {
+            url: database_url(server, &name),
+            name,
+            server: server.to_owned(),
+            cluster,
+        }
+    }
+
+    /// Returns the database's URL.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Returns the cluster of a database that was started alone.
+    pub fn cluster(&mut self) -> &mut Cluster {
+        self.cluster
+            .as_mut()
+            .expect("only a database that was started alone has a cluster of its own")
+    }
+
+    /// Connects to the database, to look at what the programs wrote.
+    pub async fn connect(&self) -> Client {
+        connect(&self.url).await
+    }
+
+    /// Returns the one number that a query gives.
+    pub async fn count(&self, query: &str, parameters: &[&(dyn ToSql + Sync)]) -> i64 {
+        let client = self.connect().await;
+        client.query_one(query, parameters).await.unwrap().get(0)
+    }
+
+    /// Runs statements.
+    pub async fn execute(&self, statements: &str) {
+        execute(&self.url, statements).await;
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // A cluster of its own takes the database along.
+        if self.cluster.is_some() {
+            return;
+        }
+        let (server, name) = (self.server.clone(), self.name.clone());
+        let dropped = std::thread::spawn(move || {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap()
+                .block_on(execute(
+                    &server,
+                    &format!("DROP DATABASE {name} WITH (FORCE)"),
+                ));
+        });
+        let _ = dropped.join();
+    }
+}
+
+/// A PostgreSQL server with its own data.
+pub struct Cluster {
+    server: Server,
+    scratch: Scratch,
+    data: PathBuf,
+    socket: PathBuf,
+}
+
+impl Cluster {
+    /// Makes a cluster and starts its server.
+    ///
+    /// # Panics
+    ///
+    /// Panics if PostgreSQL is not installed, or does not start.
+    pub async fn start() -> Self {
+        let scratch = Scratch::new("pg");
+        let data = scratch.folder("data", Some("postgres"));
+        let socket = scratch.folder("socket", Some("postgres"));
+        fs::set_permissions(&socket, fs::Permissions::from_mode(0o700)).unwrap();
+        let mut initdb = as_owner("initdb");
+        initdb
+            .args(["--auth=trust", "--username=postgres", "--no-sync"])
+            .args(["--encoding=UTF8", "--locale=C.UTF-8"])
+            .arg("--pgdata")
+            .arg(&data);
+        run(&scratch, initdb.current_dir(scratch.path()));
+        Self {
+            server: serve(&scratch, &data, &socket).await,
+            scratch,
+            data,
+            socket,
+        }
+    }
+
+    /// Returns the URL of the server, without a database.
+    pub fn url(&self) -> String {
+        format!("postgres:///?host={}&user=postgres", self.socket.display())
+    }
+
+    /// Stops the server where it is: connections hang.
+    pub fn pause(&self) {
+        self.signal_all(Signal::STOP);
+    }
+
+    /// Lets a paused server go on.
+    pub fn resume(&self) {
+        self.signal_all(Signal::CONT);
+    }
+
+    /// Kills the server and all its processes: connections break, and later ones are refused.
+    pub fn kill9(&mut self) {
+        self.signal_all(Signal::KILL);
+        self.server.kill9();
+    }
+
+    /// Stops the server in good order, breaking connections.
+    pub fn stop(&mut self) {
+        self.server.signal(Signal::INT);
+        self.server.terminate();
+    }
+
+    /// Starts the server again.
+    pub async fn restart(&mut self) {
+        if self.server.is_running() {
+            self.stop();
+        }
+        self.server = serve(&self.scratch, &self.data, &self.socket).await;
+    }
+
+    /// Each process of PostgreSQL has a group of its own.
+    fn signal_all(&self, signal: Signal) {
+        let parent = self.server.id();
+        let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
+        self.server.signal(signal);
+        for child in children.unwrap_or_default().split_whitespace() {
+            if let Some(child) = child.parse().ok().and_then(rustix::process::Pid::from_raw) {
+                let _ = rustix::process::kill_process(child, signal);
+            }
+        }
+    }
+}
+
+async fn serve(scratch: &Scratch, data: &Path, socket: &Path) -> Server {
+    // A killed server leaves this behind.
+    let _ = fs::remove_file(data.join("postmaster.pid"));
+    let mut command = as_owner("postgres");
+    command.arg("-D").arg(data).current_dir(scratch.path());
+    for setting in [
+        "listen_addresses=",
+        "max_connections=300",
+        "dynamic_shared_memory_type=mmap",
+        "log_min_messages=warning",
+        &format!("unix_socket_directories={}", socket.display()),
+    ] {
+        command.arg("-c").arg(setting);
+    }
+    // QUIT ends the server at once, yet removes what it keeps outside of its folder.
+    let server = Server::start(scratch, "postgresql", &mut command, Signal::QUIT);
+    server
+        .log()
+        .wait_for("database system is ready to accept connections")
+        .await;
+    server
+}
+
+fn as_owner(program: &str) -> Command {
+    let path = postgresql(program)
+        .unwrap_or_else(|| panic!("PostgreSQL's \"{program}\" is not here (package postgresql)"));
+    command_as("postgres", path)
+}
+
+async fn shared_cluster() -> &'static str {
+    static URL: OnceCell<String> = OnceCell::const_new();
+    static CLUSTER: Mutex<Option<Cluster>> = Mutex::const_new(None);
+    URL.get_or_init(async || {
+        if let Ok(url) = std::env::var(CLUSTER_VARIABLE) {
+            return url;
+        }
+        // Never dropped, as statics are: its keeper ends it with the process.
+        let cluster = Cluster::start().await;
+        let url = cluster.url();
+        *CLUSTER.lock().await = Some(cluster);
+        url
+    })
+    .await
+}
+
+/// Returns the name of the database from which others are copied; makes it first if need be.
+async fn template(server: &str) -> String {
+    let name = format!("template_{:016x}", digest_of_migrations());
+    let client = connect(server).await;
+    client
+        .execute("SELECT pg_advisory_lock(20261)", &[])
+        .await
+        .unwrap();
+    let known = client
+        .query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&name])
+        .await
+        .unwrap();
+    if known.is_none() {
+        // Under another name until it is whole.
+        let scratch = format!("{name}_new");
+        for statement in [
+            format!("DROP DATABASE IF EXISTS {scratch}"),
+            format!("CREATE DATABASE {scratch}"),
+        ] {
+            client.batch_execute(&statement).await.unwrap();
+        }
+        migrate(database_url(server, &scratch)).await;
+        client
+            .batch_execute(&format!("ALTER DATABASE {scratch} RENAME TO {name}"))
+            .await
+            .unwrap();
+    }
+    name
+}
+
+/// Diesel's migrations need a runtime of several threads, which the one of a test is not.
+async fn migrate(url: String) {
+    let migrated = tokio::task::spawn_blocking(move || {
+        tokio::runtime::Runtime::new()
+            .unwrap()
+            .block_on(common::db::migrate(&url))
+    });
+    if let Err(error) = migrated.await.unwrap() {
+        panic!("failed to migrate the test database: {error}");
+    }
+}
+
+/// A cluster may outlive a change of the migrations.
+fn digest_of_migrations() -> u64 {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry.path().is_dir() {
+                folders.push(entry.path());
+            } else {
+                files.insert(entry.path(), fs::read(entry.path()).unwrap());
+            }
+        }
+    }
+    let mut hasher = DefaultHasher::new();
+    files.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn unique_name() -> String {
+    static COUNTER: AtomicU32 = AtomicU32::new(0);
+    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+    format!("test_{}_{number}", std::process::id())
+}
+
+fn database_url(server: &str, name: &str) -> String {
+    server.replacen(":///?", &format!(":///{name}?"), 1)
+}
+
+async fn connect(url: &str) -> Client {
+    let url = if url.contains(":///?") {
+        database_url(url, "postgres")
+    } else {
+        url.to_owned()
+    };
+    let (client, connection) = tokio_postgres::connect(&url, NoTls)
+        .await
+        .unwrap_or_else(|error| panic!("failed to connect to the test cluster: {error}"));
+    tokio::spawn(connection);
+    client
+}
+
+async fn execute(url: &str, statements: &str) {
+    let client = connect(url).await;
+    client
+        .batch_execute(statements)
+        .await
+        .unwrap_or_else(|error| panic!("\"{statements}\" failed: {error}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn each_database_is_its_own() {
+        crate::needs!(PostgreSql);
+        let (one, other) = tokio::join!(Database::start(), Database::start());
+
+        let insert = "INSERT INTO controllers VALUES ('one', '', '', '', '')";
+        one.execute(insert).await;
+
+        let count = "SELECT count(*) FROM controllers";
+        assert_eq!(one.count(count, &[]).await, 1);
+        assert_eq!(other.count(count, &[]).await, 0);
+    }
+
+    #[tokio::test]
+    async fn killed_server_comes_back_with_what_it_committed() {
+        crate::needs!(PostgreSql);
+        let mut database = Database::start_alone().await;
+        database
+            .execute("CREATE TABLE kept (n int); INSERT INTO kept VALUES (7)")
+            .await;
+
+        database.cluster().kill9();
+        database.cluster().restart().await;
+
+        let sum = database.count("SELECT sum(n) FROM kept", &[]).await;
+        assert_eq!(sum, 7);
+    }
+}
