@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Fairtrack's collector: answers hits, keeps what it may, and shows it to the sender and to nobody else.
 
+pub mod assets;
+pub mod layout;
 pub mod mail;
 pub mod routes;
 pub mod state;
