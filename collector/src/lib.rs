@@ -2,7 +2,11 @@
 //! Fairtrack's collector: answers hits, keeps what it may, and shows it to the sender and to nobody else.
 
 pub mod assets;
+pub mod auth;
+pub mod failure;
 pub mod layout;
 pub mod mail;
+pub mod page;
 pub mod routes;
+pub mod sender;
 pub mod state;
