@@ -3,11 +3,14 @@
 //!
 //! One file for each table: the row, `New…` for inserting, the queries. The connection is the last argument.
 
+pub mod api_tokens;
 pub mod controllers;
 pub mod hits;
 pub mod recordings;
 pub mod schema;
+pub mod sessions;
 pub mod settlements;
+pub mod sign_in_links;
 pub mod standings;
 pub mod subjects;
 mod unnest;
@@ -32,6 +35,9 @@ use diesel_async::{
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::config;
+
+/// Why a query gave no answer.
+pub use diesel::result::Error as QueryError;
 
 /// A connection.
 pub type Connection = AsyncPgConnection;
