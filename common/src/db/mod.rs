@@ -3,11 +3,20 @@
 //!
 //! One file for each table: the row, `New…` for inserting, the queries. The connection is the last argument.
 
+pub mod acts;
+pub mod audit;
+pub mod consent_events;
+pub mod consent_requests;
 pub mod controllers;
+pub mod erasures;
+pub mod notices;
+pub mod recipient_links;
 pub mod schema;
 pub mod standings;
 pub mod subjects;
+pub mod suppressions;
 pub mod users;
+pub mod withdrawals;
 
 use std::time::Duration;
 
