@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Fairtrack's collector: answers hits, keeps what it may, and shows it to the sender and to nobody else.
-//! Fairtrack's collector: answers hits, keeps what it may, shows it to the sender.
+
 pub mod application;
 pub mod assets;
 pub mod auth;
