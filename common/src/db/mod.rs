@@ -3,15 +3,24 @@
 //!
 //! One file for each table: the row, `New…` for inserting, the queries. The connection is the last argument.
 
+pub mod acts;
+pub mod audit;
+pub mod consent_events;
+pub mod consent_requests;
 pub mod controllers;
+pub mod erasures;
 pub mod hits;
+pub mod notices;
+pub mod recipient_links;
 pub mod recordings;
 pub mod schema;
 pub mod settlements;
 pub mod standings;
 pub mod subjects;
+pub mod suppressions;
 mod unnest;
 pub mod users;
+pub mod withdrawals;
 
 use std::time::Duration;
 
