@@ -4,6 +4,7 @@
 //! One file for each table: the row, `New…` for inserting, the queries. The connection is the last argument.
 
 pub mod acts;
+pub mod api_tokens;
 pub mod audit;
 pub mod consent_events;
 pub mod consent_requests;
@@ -14,7 +15,9 @@ pub mod notices;
 pub mod recipient_links;
 pub mod recordings;
 pub mod schema;
+pub mod sessions;
 pub mod settlements;
+pub mod sign_in_links;
 pub mod standings;
 pub mod subjects;
 pub mod suppressions;
@@ -41,6 +44,9 @@ use diesel_async::{
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::config;
+
+/// Why a query gave no answer.
+pub use diesel::result::Error as QueryError;
 
 /// A connection.
 pub type Connection = AsyncPgConnection;
