@@ -26,5 +26,6 @@ pub mod programs;
 pub mod scratch;
 pub mod server;
 pub mod sink;
+pub mod site;
 pub mod smtp;
 pub mod web;
