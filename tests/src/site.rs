@@ -34,7 +34,7 @@ pub struct Site {
     pub database: Database,
 }
 
-/// What the recipient of a test has said.
+/// What a recipient says of opens and clicks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Said {
     No,
@@ -84,6 +84,21 @@ impl Site {
             .await;
     }
 
+    /// Lets a recipient say yes or no to everything, towards the whole organisation.
+    pub async fn says(&self, address: &str, said: Said) {
+        let state = match said {
+            Said::No => "denied",
+            Said::Yes => "granted",
+        };
+        let client = self.database.connect().await;
+        for statement in [SUBJECT, EVENT] {
+            client
+                .execute(statement, &[&address, &state])
+                .await
+                .unwrap();
+        }
+    }
+
     /// Submits a message as a user.
     pub async fn submit(&self, login: &str, recipients: &[&str], message: &[u8]) -> Reply {
         self.postfix
@@ -110,3 +125,14 @@ impl Site {
         Artefacts::of(delivery, &self.installation.url())
     }
 }
+
+const SUBJECT: &str = "
+    INSERT INTO subjects (controller_id, subject_ref, address, base_address)
+    SELECT 'example', gen_random_uuid(), $1, $1 WHERE $2 <> '' ON CONFLICT DO NOTHING";
+
+const EVENT: &str = "
+    INSERT INTO consent_events (controller_id, seq, event_id, subject_ref, purpose, state, author, assurance, at,
+        effective_at, profile, method, evidence_sha256, prev_hash, entry_hash)
+    SELECT 'example', coalesce((SELECT max(seq) FROM consent_events), 0) + row_number() OVER (), gen_random_uuid(),
+        subject_ref, purpose, $2, 'recipient', 2, now(), now() - interval '1 day', 'p1', 'page', '', '', ''
+    FROM subjects, unnest(ARRAY['open', 'click']) purpose WHERE address = $1";
