@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Rewrites a message so that what the plan allows can be seen; everything else keeps its exact bytes.
 
+mod agreement;
+mod content;
+mod splice;
+pub mod structure;
+mod transfer;
+
 use common::{
     config::Controller, ids::MessageId, keys::KeyRing, language::Language, reason::SkipReason,
 };
