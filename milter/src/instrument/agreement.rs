@@ -54,7 +54,10 @@ fn is_same(own: &Part, theirs: &mail_parser::MessagePart<'_>) -> bool {
         .is_some_and(|field| !field.ctype().eq_ignore_ascii_case("inline"));
     let is_typed = match media {
         Some(media) => media == own.media || own.media == "unknown",
-        None => matches!(own.media.as_str(), "text/plain" | "message/rfc822" | "unknown"),
+        None => matches!(
+            own.media.as_str(),
+            "text/plain" | "message/rfc822" | "unknown"
+        ),
     };
     is_typed
         && parameter("charset") == own.charset
@@ -73,9 +76,13 @@ fn is_same(own: &Part, theirs: &mail_parser::MessagePart<'_>) -> bool {
 fn skeleton(message: &Message, structure: &Structure) -> Vec<u8> {
     let mut out = Vec::with_capacity(2048);
     for field in &message.fields {
-        let is_mime = ["content-type", "content-transfer-encoding", "content-disposition"]
-            .iter()
-            .any(|name| field.is(name));
+        let is_mime = [
+            "content-type",
+            "content-transfer-encoding",
+            "content-disposition",
+        ]
+        .iter()
+        .any(|name| field.is(name));
         if is_mime {
             out.extend_from_slice(&field.name);
             out.push(b':');

@@ -429,10 +429,7 @@ impl Scan<'_> {
             if !open.closed {
                 return Err(SkipReason::Malformed);
             }
-            let part = self
-                .parts
-                .get_mut(open.part)
-                .ok_or(SkipReason::Malformed)?;
+            let part = self.parts.get_mut(open.part).ok_or(SkipReason::Malformed)?;
             part.body.end = end.max(part.body.start);
             let content = self.body.get(part.body.clone()).unwrap_or_default();
             if memmem::find_iter(content, &open.delimiter).count() != open.seen {
@@ -640,8 +637,7 @@ mod tests {
     #[test]
     fn too_many_parts_and_levels_are_refused_in_linear_time() {
         let parts = "--b\r\n\r\n\r\n".repeat(50_000);
-        let many =
-            format!("Content-Type: multipart/mixed; boundary=b\r\n\r\n{parts}--b--\r\n");
+        let many = format!("Content-Type: multipart/mixed; boundary=b\r\n\r\n{parts}--b--\r\n");
         let mut deep = String::from("Content-Type: multipart/mixed; boundary=b0\r\n\r\n");
         for level in 0..1000 {
             deep.push_str(&format!(

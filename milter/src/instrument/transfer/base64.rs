@@ -43,7 +43,10 @@ mod tests {
 
     #[test]
     fn lines_of_any_length_decode_and_odd_ones_do_not() {
-        assert_eq!(decode(b"aGVs\r\nbG8g \r\nd29y\r\nbGQ=\r\n\r\n").unwrap(), b"hello world");
+        assert_eq!(
+            decode(b"aGVs\r\nbG8g \r\nd29y\r\nbGQ=\r\n\r\n").unwrap(),
+            b"hello world"
+        );
         assert_eq!(decode(b"aGVsbG8gd29yb\r\nGQ=").unwrap(), b"hello world");
         for odd in [
             &b"aGVsbG8"[..],
@@ -64,7 +67,11 @@ mod tests {
 
         assert!(encoded.starts_with(b"\r\neHh4") && encoded.ends_with(b"==\r\n\r\n"));
         assert_eq!(decode(&encoded).unwrap(), text);
-        assert!(encoded.split(|octet| *octet == b'\n').all(|line| line.len() <= 77));
+        assert!(
+            encoded
+                .split(|octet| *octet == b'\n')
+                .all(|line| line.len() <= 77)
+        );
         assert_eq!(encode_like(b"AAAA", b"abc", b"\r\n"), b"YWJj");
     }
 }

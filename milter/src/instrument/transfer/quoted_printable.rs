@@ -46,7 +46,10 @@ pub(crate) fn encode(text: &[u8], line_end: &[u8]) -> Vec<u8> {
 
 /// Carries edits of the text out in the encoded bytes.
 pub(super) fn splice(encoded: &[u8], marks: &[Mark], edits: &Edits, line_end: &[u8]) -> Vec<u8> {
-    let growth: usize = edits.iter().map(|(_, text)| text.len() + text.len() / 4).sum();
+    let growth: usize = edits
+        .iter()
+        .map(|(_, text)| text.len() + text.len() / 4)
+        .sum();
     let mut writer = Writer::new(encoded.len() + growth, line_end);
     let mut from = 0;
     let mut pending = edits.iter().peekable();
@@ -77,11 +80,7 @@ pub(super) fn is_legal(encoded: &[u8], marks: &[Mark], range: Range<usize>) -> b
             [high, low, ..] if is_hex_pair(*high, *low) => 2,
             _ => {
                 let blanks = after.len() - after.trim_ascii_start().len();
-                if !after
-                    .get(..blanks)
-                    .unwrap_or_default()
-                    .contains(&b'\n')
-                {
+                if !after.get(..blanks).unwrap_or_default().contains(&b'\n') {
                     return false;
                 }
                 0
@@ -311,7 +310,10 @@ mod tests {
     fn untouched_bytes_keep_their_odd_forms() {
         let encoded = "=41=62c \t\r\n<a href=3D\"http://e=\r\n.x/=09\">t</a> =\r\n\r\nend=20\r\n";
         let (text, _) = decode(encoded.as_bytes()).unwrap();
-        let start = text.windows(4).position(|window| window == b"http").unwrap();
+        let start = text
+            .windows(4)
+            .position(|window| window == b"http")
+            .unwrap();
 
         let edited = edit(encoded, &[(start..start + 11, "https://t.x/?u=1")]);
 
