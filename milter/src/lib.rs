@@ -3,5 +3,7 @@
 //!
 //! Whatever goes wrong, the message leaves as it came.
 
+pub mod control;
 pub mod instrument;
 pub mod message;
+pub mod offline;
