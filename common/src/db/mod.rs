@@ -11,6 +11,8 @@ pub mod consent_requests;
 pub mod controllers;
 pub mod erasures;
 pub mod hits;
+pub mod links;
+pub mod messages;
 pub mod notices;
 pub mod recipient_links;
 pub mod recordings;
@@ -23,6 +25,7 @@ pub mod subjects;
 pub mod suppressions;
 mod unnest;
 pub mod users;
+pub mod warnings;
 pub mod withdrawals;
 
 use std::time::Duration;
@@ -92,6 +95,22 @@ impl DbError {
                 CheckViolation | ForeignKeyViolation | NotNullViolation,
                 _
             ))
+    /// Tells whether the database itself fails, rather than refusing one statement for what it says.
+    pub fn is_outage(&self) -> bool {
+        use diesel::result::DatabaseErrorKind as Kind;
+        !matches!(
+            self,
+            Self::Query(
+                DieselError::NotFound
+                    | DieselError::DatabaseError(
+                        Kind::CheckViolation
+                            | Kind::ForeignKeyViolation
+                            | Kind::NotNullViolation
+                            | Kind::SerializationFailure
+                            | Kind::UniqueViolation,
+                        _
+                    )
+            )
         )
     }
 }
@@ -117,6 +136,11 @@ impl Db {
     /// Fails if the database cannot be reached or all connections stay in use.
     pub async fn get(&self) -> Result<Lent, DbError> {
         Ok(self.pool.get().await?)
+    }
+
+    /// Throws a connection away: one whose question was cut short, and whose answer nobody knows.
+    pub fn discard(lent: Lent) {
+        drop(Object::take(lent));
     }
 }
 
