@@ -95,6 +95,9 @@ impl DbError {
                 CheckViolation | ForeignKeyViolation | NotNullViolation,
                 _
             ))
+        )
+    }
+
     /// Tells whether the database itself fails, rather than refusing one statement for what it says.
     pub fn is_outage(&self) -> bool {
         use diesel::result::DatabaseErrorKind as Kind;
