@@ -4,6 +4,7 @@
 //! Whatever goes wrong, the message leaves as it came.
 
 pub mod control;
+pub mod eligibility;
 pub mod instrument;
 pub mod message;
 pub mod offline;
