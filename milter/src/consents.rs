@@ -80,7 +80,7 @@ impl<'a> Inquiry<'a> {
         let id = &self.controller.id;
         let found = users::find(id, self.login, connection).await?;
         let is_newcomer = found.is_none()
-            && self.choice.is_made()
+            && policy::is_made(self.choice)
             && self.settings.config.milter.users == Users::All
             && self.newcomers == Newcomers::Create;
         if !is_newcomer {

@@ -3,13 +3,14 @@
 
 use common::address::Address;
 
+use crate::eligibility::EnvelopeSender;
+
 /// The envelope of one message.
-#[derive(Clone, Default, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct Envelope {
     /// The login with which the client authenticated, as the MTA names it.
     pub login: String,
-    /// Whether the sender is the null reverse-path: then it is a report.
-    pub has_null_sender: bool,
+    pub sender: EnvelopeSender,
     /// The arguments of RCPT, without ESMTP parameters, as they came.
     pub recipients: Vec<Vec<u8>>,
 }
@@ -19,7 +20,10 @@ impl Envelope {
     pub fn new(login: String, sender: &[u8]) -> Self {
         Self {
             login,
-            has_null_sender: matches!(sender, b"" | b"<>"),
+            sender: match sender {
+                b"" | b"<>" => EnvelopeSender::Null,
+                _ => EnvelopeSender::Address,
+            },
             recipients: Vec::new(),
         }
     }
@@ -36,9 +40,11 @@ mod tests {
 
     #[test]
     fn null_sender_is_seen_with_and_without_brackets() {
-        assert!(Envelope::new(String::new(), b"<>").has_null_sender);
-        assert!(Envelope::new(String::new(), b"").has_null_sender);
-        assert!(!Envelope::new(String::new(), b"<a@b.example>").has_null_sender);
+        let sender = |argument: &[u8]| Envelope::new(String::new(), argument).sender;
+
+        assert_eq!(sender(b"<>"), EnvelopeSender::Null);
+        assert_eq!(sender(b""), EnvelopeSender::Null);
+        assert_eq!(sender(b"<a@b.example>"), EnvelopeSender::Address);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use common::{
 
 use crate::{
     actions::Edits,
-    control::{self, Choice},
+    control::{self, Choice, Warning},
     envelope::{Envelope, parse_recipient},
     message::Message,
 };
@@ -31,25 +31,67 @@ pub(crate) struct Intake {
 impl Intake {
     /// Reads envelope and header section.
     pub(crate) fn read(envelope: &Envelope, message: &Message, config: &Config) -> Self {
-        let control = control::read(message);
+        let author = config
+            .controller_of(&envelope.login)
+            .map(|(controller, login)| (controller.clone(), login));
+        let host = author
+            .as_ref()
+            .map(|(controller, _)| controller.tracking_host());
+        let arguments: Vec<String> = envelope
+            .recipients
+            .iter()
+            .map(|argument| String::from_utf8_lossy(argument).into_owned())
+            .collect();
+        let mut control = control::read(
+            &message.fields,
+            &arguments,
+            host.as_deref().unwrap_or_default(),
+        );
+        let is_control = |argument: &[u8]| {
+            control
+                .recipients
+                .iter()
+                .any(|recipient| recipient.as_bytes() == argument)
+        };
         let mut seen = HashSet::new();
         let recipients = envelope
             .recipients
             .iter()
+            .filter(|argument| !is_control(argument))
             .map(|argument| parse_recipient(argument))
             .filter(|recipient| seen.insert(recipient.clone()))
-            .collect();
+            .collect::<Vec<_>>();
+        let removed_recipients = if recipients.is_empty() {
+            // An envelope must not be emptied: the MTA would have nowhere to send the message.
+            Vec::new()
+        } else {
+            control
+                .recipients
+                .into_iter()
+                .map(String::into_bytes)
+                .collect()
+        };
         Self {
-            author: config
-                .controller_of(&envelope.login)
-                .map(|(controller, login)| (controller.clone(), login)),
+            author,
+            warnings: std::mem::take(&mut control.choice.warnings)
+                .iter()
+                .map(warning_text)
+                .collect(),
             choice: control.choice,
             recipients,
             edits: Edits {
                 fields: control.edits,
-                ..Edits::default()
+                removed_recipients,
+                body: None,
             },
-            warnings: control.warnings,
         }
+    }
+}
+
+/// Returns what the user's feed keeps of a warning: its code and what it is about.
+fn warning_text(warning: &Warning) -> String {
+    match warning {
+        Warning::SubjectNotDecodable => "subject-not-decodable".to_owned(),
+        Warning::UnknownValue { field } => format!("unknown-value {field}"),
     }
 }

@@ -11,6 +11,7 @@ mod consents;
 pub mod control;
 mod cork;
 mod database;
+pub mod eligibility;
 pub mod envelope;
 pub mod instrument;
 mod intake;

@@ -71,7 +71,7 @@ pub fn depends_on_consent(case: &Case<'_>) -> bool {
 /// Tells whether the message is one of a user who has tracking on, or says something about it: such messages are
 /// written down, instrumented or not.
 pub fn is_of_interest(case: &Case<'_>) -> bool {
-    is_entitled(case) && (!defaults(case.user).is_none() || case.choice.is_made())
+    is_entitled(case) && (!defaults(case.user).is_none() || is_made(case.choice))
 }
 
 fn before_consent(case: &Case<'_>) -> Result<Purposes, SkipReason> {
@@ -81,7 +81,10 @@ fn before_consent(case: &Case<'_>) -> Result<Purposes, SkipReason> {
     let wish = wish(case)?;
     let purposes = Purposes {
         opens: wish.opens && case.controller.opens,
-        links: under_ceiling(wish.links, case.controller),
+        links: wish.links.within(Links::from_settings(
+            case.controller.links,
+            case.controller.text_links,
+        )),
     };
     if purposes.is_none() {
         return Err(SkipReason::Ceiling);
@@ -91,17 +94,6 @@ fn before_consent(case: &Case<'_>) -> Result<Purposes, SkipReason> {
     }
     check_recipients(case)?;
     Ok(purposes)
-}
-
-fn under_ceiling(links: Links, controller: &Controller) -> Links {
-    if !controller.links {
-        return Links::No;
-    }
-    match links {
-        Links::Both if !controller.text_links => Links::Html,
-        Links::Text if !controller.text_links => Links::No,
-        other => other,
-    }
 }
 
 fn is_entitled(case: &Case<'_>) -> bool {
@@ -116,15 +108,22 @@ fn wish(case: &Case<'_>) -> Result<Purposes, SkipReason> {
     let defaults = defaults(case.user);
     let wish = Purposes {
         opens: case.choice.opens.unwrap_or(defaults.opens),
-        links: case.choice.links.unwrap_or(defaults.links),
+        links: case.choice.links.map_or(defaults.links, |choice| {
+            choice.resolve(case.user.is_some_and(|user| user.text_links))
+        }),
     };
     if !wish.is_none() {
         Ok(wish)
-    } else if case.choice.is_made() {
+    } else if is_made(case.choice) {
         Err(SkipReason::Control)
     } else {
         Err(SkipReason::Off)
     }
+}
+
+/// Tells whether the author says anything about this message.
+pub fn is_made(choice: &Choice) -> bool {
+    choice.opens.is_some() || choice.links.is_some()
 }
 
 fn defaults(user: Option<&User>) -> Purposes {
@@ -197,6 +196,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::control::LinkChoice;
 
     const ANNA: Uuid = Uuid::from_u128(1);
     const EVERYTHING: Purposes = Purposes {
@@ -298,7 +298,7 @@ mod tests {
     fn no() -> Choice {
         Choice {
             opens: Some(false),
-            links: Some(Links::No),
+            links: Some(LinkChoice::No),
             ..Choice::default()
         }
     }
@@ -306,7 +306,7 @@ mod tests {
     fn yes() -> Choice {
         Choice {
             opens: Some(true),
-            links: Some(Links::Both),
+            links: Some(LinkChoice::Both),
             ..Choice::default()
         }
     }
@@ -329,7 +329,7 @@ mod tests {
             }),
             (SkipReason::Ceiling, |b| {
                 b.user = Some(user(false));
-                b.choice.links = Some(Links::Text);
+                b.choice.links = Some(LinkChoice::Text);
                 b.controller.text_links = false;
             }),
             (SkipReason::Encrypted, |b| {

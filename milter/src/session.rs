@@ -151,6 +151,7 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::eligibility::EnvelopeSender;
 
     fn session(message_size: usize, budget: usize) -> Session {
         Session::new(Limits {
@@ -185,7 +186,7 @@ mod tests {
         session.body(b"yz");
         let transaction = session.end().unwrap();
 
-        assert!(!transaction.envelope.has_null_sender);
+        assert_eq!(transaction.envelope.sender, EnvelopeSender::Address);
         assert!(transaction.envelope.recipients.is_empty());
         assert!(transaction.message.fields.is_empty());
         assert_eq!(transaction.message.body, b"yz");

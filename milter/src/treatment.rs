@@ -30,6 +30,8 @@ use crate::{
     control::{Choice, Links},
     cork::Outlet,
     database::Unavailable,
+    eligibility,
+    envelope::Envelope,
     instrument::{self, Plan, Record, TrackedLink},
     intake::Intake,
     message::{HeaderEdit, Message},
@@ -97,7 +99,7 @@ pub(crate) async fn treat(
         channel,
         queue_id: &queue_id,
         intake: &intake,
-        obstacle: obstacle(extent, envelope.has_null_sender),
+        obstacle: obstacle(extent, &envelope, &message),
         message: Arc::new(message),
         unsettled: None,
     };
@@ -126,11 +128,12 @@ pub(crate) async fn treat(
     }
 }
 
-fn obstacle(extent: Extent, has_null_sender: bool) -> Option<SkipReason> {
+/// Returns why a message is not instrumented whatever anybody wants, as far as its header section tells.
+fn obstacle(extent: Extent, envelope: &Envelope, message: &Message) -> Option<SkipReason> {
     match extent {
         Extent::Busy => Some(SkipReason::Busy),
         Extent::TooLarge => Some(SkipReason::TooLarge),
-        Extent::Whole => has_null_sender.then_some(SkipReason::Report),
+        Extent::Whole => eligibility::check_fields(&message.fields, envelope.sender).err(),
     }
 }
 
@@ -363,14 +366,21 @@ impl Work {
 
 /// Returns what the author's choice makes the new default: nothing if it was for once, or changes nothing.
 fn remembered(choice: &Choice, user: &User) -> Option<Changes> {
-    if !choice.is_made() || choice.once || !user.remember_choice {
+    if choice.once || !user.remember_choice {
         return None;
     }
-    let links = choice.links.map(|links| links != Links::No);
+    let links = choice.links.map(|links| links.resolve(user.text_links));
+    let text_links = links
+        .filter(|links| *links != Links::No)
+        .map(Links::in_text);
     let changes = Changes {
         opens: choice.opens.filter(|opens| *opens != user.opens),
-        links: links.filter(|links| *links != user.links),
+        links: links
+            .map(|links| links != Links::No)
+            .filter(|links| *links != user.links),
+        text_links: text_links.filter(|text_links| *text_links != user.text_links),
         ..Changes::default()
     };
-    (changes.opens.is_some() || changes.links.is_some()).then_some(changes)
+    let is_any = changes.opens.is_some() || changes.links.is_some() || changes.text_links.is_some();
+    is_any.then_some(changes)
 }

@@ -107,8 +107,40 @@ fn check_part(
     }
     match &work.planned {
         Some(Planned::Html(_)) => check_html(work, &decoded.text, session, pixel),
+        Some(Planned::Plain(_)) => check_plain(work, session),
         None => None,
     }
+}
+
+/// Checks the links of a plain-text part: that nothing else changed has been seen by comparing the texts.
+fn check_plain(work: &Work<'_>, session: &Session<'_>) -> Option<usize> {
+    let original = &work.decoded.as_ref()?.text;
+    let mut tracked = 0;
+    for (range, text) in work.edits.iter() {
+        if range.is_empty() || text.is_empty() {
+            // The disclosure, or the mark of an opt-out.
+            continue;
+        }
+        let url = std::str::from_utf8(text).ok()?;
+        let artefact = tracking_url::recognise(session.base, url)?;
+        let opened = tracking_url::verify(session.plan.keys, &artefact)?;
+        let Artefact::Link { destination, .. } = artefact else {
+            return None;
+        };
+        let number = usize::from(opened.ordinal).checked_sub(1)?;
+        if session.destinations.get(number) != Some(&destination)
+            || original.get(range) != Some(destination.as_bytes())
+        {
+            return None;
+        }
+        tracked += 1;
+    }
+    (tracked == tracked_in(work)).then_some(0)
+}
+
+fn tracked_in(work: &Work<'_>) -> usize {
+    let links = work.record.links.iter();
+    links.filter(|link| link.ordinal.is_some()).count()
 }
 
 fn check_html(work: &Work<'_>, text: &[u8], session: &Session<'_>, pixel: &str) -> Option<usize> {
@@ -132,12 +164,7 @@ fn check_html(work: &Work<'_>, text: &[u8], session: &Session<'_>, pixel: &str) 
             tracked += 1;
         }
     }
-    let expected = work
-        .record
-        .links
-        .iter()
-        .filter(|link| link.ordinal.is_some())
-        .count();
+    let expected = tracked_in(work);
     // Nothing was seen as a link that was none before, except the one in the disclosure.
     let is_same = session.plan.links.in_html()
         == (work.record.links.len() + 1 == located.anchors.len())

@@ -18,6 +18,7 @@ mod select;
 mod session;
 mod splice;
 pub mod structure;
+mod text;
 mod transfer;
 
 use common::{
@@ -34,9 +35,14 @@ use self::{
     session::Session,
     splice::Edits,
     structure::{Structure, Transfer},
+    text::PlainEdit,
     transfer::{Decoded, LineWatch, encode_quoted_printable},
 };
-use crate::{control::Links, message::Message};
+use crate::{
+    control::Links,
+    eligibility::{self, EnvelopeSender},
+    message::Message,
+};
 
 /// What is to be put into one message.
 #[derive(Clone, Copy, Debug)]
@@ -102,7 +108,9 @@ fn run(
     plan: &Plan<'_>,
     record: &mut Record,
 ) -> Result<Instrumented, SkipReason> {
+    eligibility::check_fields(&message.fields, EnvelopeSender::Address)?;
     let structure = Structure::of(message)?;
+    eligibility::check_structure(&structure)?;
     if !agreement::agrees(message, &structure) {
         return Err(SkipReason::Malformed);
     }
@@ -115,9 +123,11 @@ fn run(
     for (part, reason) in &selection.others {
         record.parts.push(part_record(part, Some(*reason)));
     }
-    for work in &mut works {
-        if work.kind == BodyKind::Html {
-            work.plan_html(&mut session);
+    check_content(&works)?;
+    // HTML first: its links give the numbers, and its opt-outs hold for the plain text too.
+    for kind in [BodyKind::Html, BodyKind::Plain] {
+        for work in works.iter_mut().filter(|work| work.kind == kind) {
+            work.plan(&mut session);
         }
     }
     let purposes = finish(plan, &session, &mut works);
@@ -163,6 +173,28 @@ fn run(
     })
 }
 
+/// Looks for what forbids any edit: nothing to see, or the armour of inline PGP, whose signatures cover the text.
+fn check_content(works: &[Work<'_>]) -> Result<(), SkipReason> {
+    const ARMOUR: &[u8] = b"-----BEGIN PGP ";
+    for work in works {
+        let text = work.text();
+        for place in memchr::memmem::find_iter(text, ARMOUR) {
+            let label = text.get(place + ARMOUR.len()..).unwrap_or_default();
+            if label.starts_with(b"MESSAGE") {
+                return Err(SkipReason::Encrypted);
+            }
+            if label.starts_with(b"SIGN") {
+                return Err(SkipReason::Signed);
+            }
+        }
+    }
+    let is_empty = !works.is_empty() && !works.iter().any(Work::has_content);
+    if is_empty {
+        return Err(SkipReason::Empty);
+    }
+    Ok(())
+}
+
 /// Decides which parts are edited, and where the pixel goes.
 fn finish(
     plan: &Plan<'_>,
@@ -171,38 +203,48 @@ fn finish(
 ) -> Result<Purposes, SkipReason> {
     let mut has_pixel = false;
     for work in works.iter_mut() {
-        let Some(Planned::Html(edit)) = &work.planned else {
-            continue;
+        let is_pixel_here = match &work.planned {
+            Some(Planned::Html(_)) => plan.opens && !has_pixel,
+            Some(Planned::Plain(_)) => false,
+            None => continue,
         };
-        let is_pixel_here = plan.opens && !has_pixel;
-        let has_links = edit.links.iter().any(|link| link.ordinal.is_some());
         has_pixel |= is_pixel_here;
-        work.record.pixel = is_pixel_here;
-        work.record.links.clone_from(&edit.links);
+        let has_links = work.record.links.iter().any(|link| link.ordinal.is_some());
         if is_pixel_here || has_links {
             work.record.outcome = Outcome::Edited;
             work.record.reason = None;
+            work.record.pixel = is_pixel_here;
         } else {
             work.planned = None;
             work.record.reason = Some(PartReason::Nothing);
         }
     }
-    let html = works.iter().filter(|work| work.kind == BodyKind::Html);
-    let failure = html
-        .clone()
+    let failure = works
+        .iter()
+        .filter(|work| work.kind == BodyKind::Html)
         .filter_map(|work| work.record.reason)
         .find_map(PartReason::for_message);
-    let is_edited = works.iter().any(|work| work.planned.is_some());
-    if is_edited {
+    if let Some(reason) = failure {
+        // What HTML readers see would carry no disclosure. Where several HTML parts are shown, one is enough.
+        let is_shown = works
+            .iter()
+            .any(|work| work.kind == BodyKind::Html && work.record.outcome == Outcome::Edited);
+        if !is_shown {
+            return Err(reason);
+        }
+    }
+    if works.iter().any(|work| work.planned.is_some()) {
         return Ok(Purposes {
             opens: has_pixel,
             links: !session.links.is_empty(),
         });
     }
-    Err(match failure {
-        Some(reason) => reason,
-        None if html.count() == 0 => SkipReason::NoHtml,
-        None => SkipReason::NoLinks,
+    let has_html = works.iter().any(|work| work.kind == BodyKind::Html);
+    let has_text = works.iter().any(|work| work.kind == BodyKind::Plain);
+    Err(if has_html || (has_text && plan.links.in_text()) {
+        SkipReason::NoLinks
+    } else {
+        SkipReason::NoHtml
     })
 }
 
@@ -221,6 +263,30 @@ pub(crate) struct Work<'a> {
 
 enum Planned {
     Html(HtmlEdit),
+    Plain(PlainEdit),
+}
+
+impl Planned {
+    fn edits(&self) -> &Edits {
+        match self {
+            Self::Html(edit) => &edit.edits,
+            Self::Plain(edit) => &edit.edits,
+        }
+    }
+
+    fn links(&self) -> &[LinkRecord] {
+        match self {
+            Self::Html(edit) => &edit.links,
+            Self::Plain(edit) => &edit.links,
+        }
+    }
+
+    fn is_cramped(&self) -> bool {
+        match self {
+            Self::Html(edit) => edit.is_cramped,
+            Self::Plain(edit) => edit.is_cramped,
+        }
+    }
 }
 
 impl<'a> Work<'a> {
@@ -247,31 +313,66 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Works out the edit of an HTML part. Where lines would grow too long, the part becomes quoted-printable if that
-    /// can be said in the body; the fields of the message itself are never touched for it.
-    fn plan_html(&mut self, session: &mut Session<'_>) {
-        let (Some(decoded), Some(charset)) = (&self.decoded, self.charset) else {
-            return;
-        };
-        let links = if session.plan.links.in_html() {
-            html::Links::Rewrite
-        } else {
-            html::Links::Leave
-        };
+    /// Returns the content, or nothing if it cannot be read.
+    fn text(&self) -> &[u8] {
+        self.decoded.as_ref().map_or(b"", |decoded| &decoded.text)
+    }
+
+    /// Tells whether there is anything to see; what cannot be read counts as something.
+    fn has_content(&self) -> bool {
+        match (self.kind, self.charset) {
+            _ if self.decoded.is_none() => true,
+            (BodyKind::Plain, _) => !self.text().trim_ascii().is_empty(),
+            (BodyKind::Html, None) => true,
+            (BodyKind::Html, Some(charset)) => html::has_content(self.text(), charset),
+        }
+    }
+
+    /// Works out the edit. Where lines would grow too long, the part becomes quoted-printable if that can be said in
+    /// the body; the fields of the message itself are never touched for it.
+    fn plan(&mut self, session: &mut Session<'_>) {
         let bookmark = session.bookmark();
-        let watch = LineWatch::new(&decoded.text, self.part.transfer);
-        let mut planned = html::plan(session, decoded, self.encoded, charset, links, watch);
-        let is_cramped = planned.as_ref().map_or(true, |edit| edit.is_cramped);
+        let mut planned = self.plan_as(session, self.part.transfer);
+        let is_cramped = match &planned {
+            Some(Ok(planned)) => planned.is_cramped(),
+            Some(Err(reason)) => *reason == PartReason::Markup,
+            None => false,
+        };
         let is_identity = matches!(self.part.transfer, Transfer::Identity { .. });
         if is_cramped && is_identity && !self.part.header.is_empty() {
             session.return_to(bookmark);
-            let watch = LineWatch::new(&decoded.text, Transfer::QuotedPrintable);
-            planned = html::plan(session, decoded, self.encoded, charset, links, watch);
-            self.record.recoded = planned.is_ok();
+            planned = self.plan_as(session, Transfer::QuotedPrintable);
+            self.record.recoded = matches!(planned, Some(Ok(_)));
         }
         match planned {
-            Ok(edit) => self.planned = Some(Planned::Html(edit)),
-            Err(reason) => self.record.reason = Some(reason),
+            Some(Ok(planned)) => {
+                self.record.links = planned.links().to_vec();
+                self.planned = Some(planned);
+            }
+            Some(Err(reason)) => self.record.reason = Some(reason),
+            None => {}
+        }
+    }
+
+    fn plan_as(
+        &self,
+        session: &mut Session<'_>,
+        transfer: Transfer,
+    ) -> Option<Result<Planned, PartReason>> {
+        let decoded = self.decoded.as_ref()?;
+        let charset = self.charset?;
+        let watch = LineWatch::new(&decoded.text, transfer);
+        match self.kind {
+            BodyKind::Html => {
+                let plan = html::plan(session, decoded, self.encoded, charset, watch);
+                Some(plan.map(Planned::Html))
+            }
+            BodyKind::Plain if session.plan.links.in_text() => {
+                let flowed = self.part.flowed;
+                let plan = text::plan(session, decoded, self.encoded, charset, flowed, watch);
+                Some(Ok(Planned::Plain(plan)))
+            }
+            BodyKind::Plain => None,
         }
     }
 
@@ -283,25 +384,34 @@ impl<'a> Work<'a> {
         line_end: &'static [u8],
         body: &mut Edits,
     ) {
-        let (Some(Planned::Html(edit)), Some(decoded)) = (&self.planned, &self.decoded) else {
+        let (Some(planned), Some(decoded)) = (&self.planned, &self.decoded) else {
             return;
         };
-        let text_end = text_line_end(&decoded.text, line_end);
-        let pixel = self.record.pixel.then_some(pixel);
-        let mut block = disclosure.html(pixel, text_end);
-        if edit.ends_line {
-            block.push_str(text_end);
-        }
+        let (place, block) = match planned {
+            Planned::Html(edit) => {
+                let text_end = text_line_end(&decoded.text, line_end);
+                let pixel = self.record.pixel.then_some(pixel);
+                let mut block = disclosure.html(pixel, text_end);
+                if edit.ends_line {
+                    block.push_str(text_end);
+                }
+                (edit.place, block.into_bytes())
+            }
+            Planned::Plain(_) => (
+                decoded.text.len(),
+                self.last_paragraph(&decoded.text, disclosure, line_end),
+            ),
+        };
         let mut is_placed = false;
-        for (range, text) in edit.edits.iter() {
-            if !is_placed && range.start >= edit.place {
+        for (range, text) in planned.edits().iter() {
+            if !is_placed && range.start >= place {
                 is_placed = true;
-                self.edits.push(edit.place..edit.place, block.as_bytes());
+                self.edits.push(place..place, &block);
             }
             self.edits.push(range, text);
         }
         if !is_placed {
-            self.edits.push(edit.place..edit.place, block.as_bytes());
+            self.edits.push(place..place, &block);
         }
         let encoded = if self.record.recoded {
             let (range, field) = recoding(self.part, line_end);
@@ -311,6 +421,39 @@ impl<'a> Work<'a> {
             decoded.edit(self.encoded, &self.edits, line_end)
         };
         body.push(self.part.body.clone(), &encoded);
+    }
+
+    /// Returns the disclosure as a paragraph of its own, with the line ends it takes.
+    fn last_paragraph(
+        &self,
+        text: &[u8],
+        disclosure: &Disclosure<'_>,
+        line_end: &'static [u8],
+    ) -> Vec<u8> {
+        let text_end = text_line_end(text, line_end);
+        let is_ascii_only = matches!(self.part.transfer, Transfer::Identity { ascii: true });
+        let charset = self
+            .charset
+            .filter(|charset| !charset.is_ascii && !is_ascii_only)
+            .map(|charset| charset.encoding);
+        let end = text_end.as_bytes();
+        let has_end = text.ends_with(b"\n");
+        let has_empty_line = has_end
+            && text
+                .strip_suffix(end)
+                .is_some_and(|text| text.is_empty() || text.ends_with(b"\n"));
+        let mut paragraph = Vec::new();
+        if !has_empty_line {
+            paragraph.extend_from_slice(end);
+        }
+        if !has_end {
+            paragraph.extend_from_slice(end);
+        }
+        paragraph.extend_from_slice(&disclosure.plain(charset, text_end));
+        if has_end {
+            paragraph.extend_from_slice(end);
+        }
+        paragraph
     }
 }
 

@@ -97,6 +97,8 @@ pub enum LinkReason {
     Quoted,
     /// It signs in, resets, confirms, or carries a one-time secret.
     Sensitive,
+    /// In the signature of a plain text.
+    Signature,
     /// Longer than a tracked link may be.
     TooLong,
     /// More links than one message may have.

@@ -61,6 +61,8 @@ pub struct Part {
     pub is_named: bool,
     /// `format=flowed` (RFC 3676), and whether `delsp=yes` goes with it.
     pub flowed: Option<DelSp>,
+    /// Whether an `application/pkcs7-mime` says that it is signed only.
+    pub is_signed_data: bool,
     /// Where the value of `Content-Transfer-Encoding` stands within the body.
     pub transfer_value: Option<Range<usize>>,
     pub children: Vec<usize>,
@@ -511,6 +513,9 @@ impl Part {
             },
             is_named,
             flowed,
+            is_signed_data: content_type
+                .parameter("smime-type")
+                .is_some_and(|kind| kind.eq_ignore_ascii_case("signed-data")),
             transfer_value: fields.transfer_value,
             children: Vec::new(),
             content_id: fields.content_id.map(identifier),

@@ -32,13 +32,6 @@ pub(crate) struct HtmlEdit {
     pub(crate) is_cramped: bool,
 }
 
-/// Whether links of a part are rewritten.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Links {
-    Leave,
-    Rewrite,
-}
-
 /// Works out the edit of a part.
 ///
 /// # Errors
@@ -49,7 +42,6 @@ pub(crate) fn plan(
     part: &Decoded<'_>,
     encoded: &[u8],
     charset: Charset,
-    links: Links,
     mut lines: LineWatch<'_>,
 ) -> Result<HtmlEdit, PartReason> {
     let html: &[u8] = &part.text;
@@ -63,7 +55,7 @@ pub(crate) fn plan(
         links: Vec::new(),
         is_cramped: false,
     };
-    if links == Links::Rewrite {
+    if session.plan.links.in_html() {
         let mut is_placed = false;
         for anchor in &located.anchors {
             if !is_placed && anchor.href.start >= place {
@@ -78,6 +70,12 @@ pub(crate) fn plan(
         }
     } else {
         admit_disclosure(&mut lines, place, ends_line)?;
+        for anchor in &located.anchors {
+            // The twin in plain text may still be rewritten, and must know.
+            if !anchor.opt_outs.is_empty() && !anchor.is_quoted {
+                session.opt_out(&destination_of(&anchor.raw));
+            }
+        }
     }
     Ok(edit)
 }
@@ -187,6 +185,11 @@ impl HtmlEdit {
             self.edits.push(range, b"");
         }
     }
+}
+
+/// Tells whether there is a picture or visible text; what cannot be read counts as something.
+pub(crate) fn has_content(html: &[u8], charset: Charset) -> bool {
+    locate(html, charset.encoding, Wish::Content).is_none_or(|located| located.has_content)
 }
 
 /// Reads a destination as browsers do: entities decoded once, blanks around it dropped.
