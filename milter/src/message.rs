@@ -149,15 +149,20 @@ impl Eml {
         self.message.body = body;
     }
 
-    /// Edits the header section.
+    /// Edits the header section; folds of new values get the line end of the message.
     pub fn apply(&mut self, edits: &[HeaderEdit]) {
         let line_end = self.line_end();
+        let fold = |value: &[u8]| {
+            let lines = value.split(|octet| *octet == b'\n');
+            let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+            lines.collect::<Vec<_>>().join(line_end)
+        };
         for edit in edits {
             if edit.index == 0 {
                 if let Some(value) = &edit.value {
                     self.message.fields.push(HeaderField {
                         name: edit.name.clone(),
-                        value: value.clone(),
+                        value: fold(value),
                     });
                     self.ends.push(line_end);
                 }
@@ -183,7 +188,7 @@ impl Eml {
                 }
                 (Some(place), Some(value)) => {
                     if let Some(field) = self.message.fields.get_mut(place) {
-                        field.value.clone_from(value);
+                        field.value = fold(value);
                     }
                 }
                 (None, _) => {}
@@ -305,9 +310,9 @@ mod tests {
             edit("A", 2, None),
             edit("A", 1, None),
             edit("B", 1, Some(" 4")),
-            edit("C", 0, Some(" 5")),
+            edit("C", 0, Some(" 5\n 6")),
         ]);
 
-        assert_eq!(eml.to_bytes(), b"B: 4\r\nC: 5\r\n\r\nx");
+        assert_eq!(eml.to_bytes(), b"B: 4\r\nC: 5\r\n 6\r\n\r\nx");
     }
 }

@@ -20,13 +20,13 @@ mod splice;
 pub mod structure;
 mod text;
 mod transfer;
+mod unwrap;
 
 use common::{
     config::Controller, ids::MessageId, keys::KeyRing, language::Language, reason::SkipReason,
     tracking_url,
 };
 
-pub use self::record::{LinkReason, LinkRecord, Outcome, PartReason, PartRecord, Record};
 use self::{
     charset::Charset,
     disclosure::{Disclosure, Purposes},
@@ -37,6 +37,10 @@ use self::{
     structure::{Structure, Transfer},
     text::PlainEdit,
     transfer::{Decoded, LineWatch, encode_quoted_printable},
+};
+pub use self::{
+    record::{LinkReason, LinkRecord, Outcome, PartReason, PartRecord, Record},
+    unwrap::unwrap,
 };
 use crate::{
     control::Links,
@@ -93,7 +97,7 @@ pub fn instrument_with_record(
     plan: &Plan<'_>,
 ) -> (Result<Instrumented, SkipReason>, Record) {
     let mut record = Record::default();
-    let result = run(message, plan, &mut record);
+    let result = run(message, plan, &mut record, Pass::First);
     if result.is_err() {
         for part in &mut record.parts {
             part.outcome = Outcome::Untouched;
@@ -103,10 +107,18 @@ pub fn instrument_with_record(
     (result, record)
 }
 
+/// Whether own artefacts have been taken out already.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Pass {
+    First,
+    Second,
+}
+
 fn run(
     message: &Message,
     plan: &Plan<'_>,
     record: &mut Record,
+    pass: Pass,
 ) -> Result<Instrumented, SkipReason> {
     eligibility::check_fields(&message.fields, EnvelopeSender::Address)?;
     let structure = Structure::of(message)?;
@@ -120,10 +132,25 @@ fn run(
     for body in &selection.bodies {
         works.push(Work::begin(message, body));
     }
+    check_armour(&works)?;
+    // Artefacts of earlier messages go first, so that quoted text neither reports nor counts.
+    let host = plan.controller.tracking_host();
+    let may_hold_own = works
+        .iter()
+        .any(|work| memchr::memmem::find(work.text(), host.as_bytes()).is_some());
+    if may_hold_own
+        && pass == Pass::First
+        && let Some(body) = unwrap(message, plan.keys, &[plan.controller.base_url()])
+    {
+        let fields = message.fields.clone();
+        return run(&Message { fields, body }, plan, record, Pass::Second);
+    }
     for (part, reason) in &selection.others {
         record.parts.push(part_record(part, Some(*reason)));
     }
-    check_content(&works)?;
+    if !works.is_empty() && !works.iter().any(Work::has_content) {
+        return Err(SkipReason::Empty);
+    }
     // HTML first: its links give the numbers, and its opt-outs hold for the plain text too.
     for kind in [BodyKind::Html, BodyKind::Plain] {
         for work in works.iter_mut().filter(|work| work.kind == kind) {
@@ -173,8 +200,8 @@ fn run(
     })
 }
 
-/// Looks for what forbids any edit: nothing to see, or the armour of inline PGP, whose signatures cover the text.
-fn check_content(works: &[Work<'_>]) -> Result<(), SkipReason> {
+/// Looks for the armour of inline PGP, whose signatures cover the text.
+fn check_armour(works: &[Work<'_>]) -> Result<(), SkipReason> {
     const ARMOUR: &[u8] = b"-----BEGIN PGP ";
     for work in works {
         let text = work.text();
@@ -187,10 +214,6 @@ fn check_content(works: &[Work<'_>]) -> Result<(), SkipReason> {
                 return Err(SkipReason::Signed);
             }
         }
-    }
-    let is_empty = !works.is_empty() && !works.iter().any(Work::has_content);
-    if is_empty {
-        return Err(SkipReason::Empty);
     }
     Ok(())
 }
@@ -438,14 +461,8 @@ impl<'a> Work<'a> {
             .map(|charset| charset.encoding);
         let end = text_end.as_bytes();
         let has_end = text.ends_with(b"\n");
-        let has_empty_line = has_end
-            && text
-                .strip_suffix(end)
-                .is_some_and(|text| text.is_empty() || text.ends_with(b"\n"));
-        let mut paragraph = Vec::new();
-        if !has_empty_line {
-            paragraph.extend_from_slice(end);
-        }
+        // Always an empty line of our own, so that taking the paragraph out gives the original.
+        let mut paragraph = end.to_vec();
         if !has_end {
             paragraph.extend_from_slice(end);
         }
