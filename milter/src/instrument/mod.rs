@@ -45,7 +45,7 @@ pub use self::{
 use crate::{
     control::Links,
     eligibility::{self, EnvelopeSender},
-    message::Message,
+    message::{HeaderEdit, Message},
 };
 
 /// What is to be put into one message.
@@ -75,8 +75,9 @@ pub struct TrackedLink {
 #[derive(Clone, Debug)]
 pub struct Instrumented {
     pub body: Vec<u8>,
-    /// The value of the `Tracking-Consent` field to add.
-    pub tracking_consent: String,
+    /// Changes of the header section that belong to the body and must be applied with it: the `Tracking-Consent` field
+    /// and, rarely, a new `Content-Transfer-Encoding`.
+    pub header_edits: Vec<HeaderEdit>,
     pub opens: bool,
     pub links: Vec<TrackedLink>,
 }
@@ -180,10 +181,23 @@ fn run(
     for work in &mut works {
         work.carry_out(&disclosure, &pixel, structure.line_end, &mut body);
     }
-    let new = Message {
+    let mut header_edits = Vec::with_capacity(2);
+    if works
+        .iter()
+        .any(|work| work.record.recoded && work.part.header.is_empty())
+    {
+        let name = "Content-Transfer-Encoding";
+        let mut edit = HeaderEdit::add(name, "quoted-printable");
+        edit.index = u32::from(message.first(name).is_some());
+        header_edits.push(edit);
+    }
+    let consent = format!("<{choices}>; purposes=\"{}\"", purposes.names());
+    header_edits.push(HeaderEdit::add("Tracking-Consent", &consent));
+    let mut new = Message {
         fields: message.fields.clone(),
         body: body.apply(&message.body),
     };
+    new.apply(&header_edits);
     let passed = check::passes(message, &structure, &new, &body, &works, &session, &pixel);
     record
         .parts
@@ -194,7 +208,7 @@ fn run(
     }
     Ok(Instrumented {
         body: new.body,
-        tracking_consent: format!("<{choices}>; purposes=\"{}\"", purposes.names()),
+        header_edits,
         opens: purposes.opens,
         links: session.links,
     })
@@ -279,6 +293,8 @@ pub(crate) struct Work<'a> {
     decoded: Option<Decoded<'a>>,
     charset: Option<Charset>,
     planned: Option<Planned>,
+    /// Whether another transfer encoding can be said where all will read it: not in a message without MIME-Version.
+    may_recode: bool,
     /// All edits, the disclosure among them, once they are carried out.
     edits: Edits,
     record: PartRecord,
@@ -331,6 +347,7 @@ impl<'a> Work<'a> {
             decoded,
             charset,
             planned: None,
+            may_recode: !body.part.header.is_empty() || message.first("mime-version").is_some(),
             edits: Edits::default(),
             record: part_record(body.part, reason),
         }
@@ -351,8 +368,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Works out the edit. Where lines would grow too long, the part becomes quoted-printable if that can be said in
-    /// the body; the fields of the message itself are never touched for it.
+    /// Works out the edit. Where lines would grow too long, the part becomes quoted-printable.
     fn plan(&mut self, session: &mut Session<'_>) {
         let bookmark = session.bookmark();
         let mut planned = self.plan_as(session, self.part.transfer);
@@ -362,7 +378,7 @@ impl<'a> Work<'a> {
             None => false,
         };
         let is_identity = matches!(self.part.transfer, Transfer::Identity { .. });
-        if is_cramped && is_identity && !self.part.header.is_empty() {
+        if is_cramped && is_identity && self.may_recode {
             session.return_to(bookmark);
             planned = self.plan_as(session, Transfer::QuotedPrintable);
             self.record.recoded = matches!(planned, Some(Ok(_)));
@@ -437,8 +453,10 @@ impl<'a> Work<'a> {
             self.edits.push(place..place, &block);
         }
         let encoded = if self.record.recoded {
-            let (range, field) = recoding(self.part, line_end);
-            body.push(range, &field);
+            if !self.part.header.is_empty() {
+                let (range, field) = recoding(self.part, line_end);
+                body.push(range, &field);
+            }
             encode_quoted_printable(&self.edits.apply(&decoded.text), line_end)
         } else {
             decoded.edit(self.encoded, &self.edits, line_end)
