@@ -23,6 +23,7 @@ pub mod messages;
 pub mod port;
 pub mod postfix;
 pub mod programs;
+pub mod samples;
 pub mod scratch;
 pub mod server;
 pub mod sink;

@@ -1,116 +1,203 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! The schema: every migration can be undone and done again, and the code sees the tables as they are.
+//! Rules that every table keeps: migrations can be undone, `schema.rs` is what the database says, keys can be
+//! distributed, everything is described, and what is append-only stays so.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where a step fails")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a step that fails must end the test where it failed"
+)]
 
-use std::{fs, path::PathBuf};
+use std::{fmt::Write, fs, path::Path};
 
 use harness::database::Database;
+use tokio_postgres::Client;
 
-#[tokio::test]
-async fn each_migration_goes_up_down_and_up_again() {
-    harness::needs!(PostgreSql);
+/// Tables that are not keyed by a controller, and why.
+const UNDISTRIBUTED: [&str; 2] = [
+    // One row for each controller: it is the list that the others refer to.
+    "controllers",
+    // Diesel's own list of migrations.
+    "__diesel_schema_migrations",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrations_run_up_down_and_up_again() {
     let database = Database::start_empty().await;
 
-    for migration in migrations() {
-        let before = shape(&database).await;
-        database.execute(&read(&migration, "up.sql")).await;
-        let after = shape(&database).await;
-        database.execute(&read(&migration, "down.sql")).await;
+    let first = common::db::migrate(database.url()).await.unwrap();
+    let undone = common::db::revert_all(database.url()).await.unwrap();
+    let left = names(&database.connect().await, "SELECT relname::text FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = 'public' AND relkind IN ('r', 'p') AND relname <> '__diesel_schema_migrations'").await;
+    let second = common::db::migrate(database.url()).await.unwrap();
 
-        let name = migration.display();
-        assert_ne!(before, after, "{name} changes nothing");
-        assert_eq!(
-            shape(&database).await,
-            before,
-            "{name}: down.sql leaves something behind"
-        );
-        database.execute(&read(&migration, "up.sql")).await;
-        assert_eq!(
-            shape(&database).await,
-            after,
-            "{name}: the second time differs"
-        );
-    }
+    assert!(!first.is_empty());
+    assert_eq!(undone.len(), first.len());
+    assert_eq!(left, Vec::<String>::new());
+    assert_eq!(second, first);
+    assert_eq!(
+        common::db::pending_migrations(database.url())
+            .await
+            .unwrap(),
+        Vec::<String>::new()
+    );
 }
 
 #[tokio::test]
-async fn tables_in_code_are_the_tables_of_the_database() {
-    harness::needs!(PostgreSql);
+async fn schema_in_the_code_is_that_of_the_database() {
     let database = Database::start().await;
-    let code = include_str!("../../common/src/db/schema.rs");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../common/src/db/schema.rs");
 
-    assert_eq!(columns_in_code(code), columns_in_database(&database).await);
+    let generated = generate(&database.connect().await).await;
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, &generated).unwrap();
+    }
+
+    // The file is formatted, the generated text is not: only the words are compared.
+    let words = |text: &str| {
+        text.split_whitespace()
+            .collect::<String>()
+            .replace(",)", ")")
+    };
+    assert!(
+        words(&fs::read_to_string(&path).unwrap()) == words(&generated),
+        "common/src/db/schema.rs is out of date; UPDATE=1 writes it anew"
+    );
 }
 
-/// Returns the folders of migrations, in order.
-fn migrations() -> Vec<PathBuf> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations");
-    let mut folders: Vec<PathBuf> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_dir())
+#[tokio::test]
+async fn every_unique_constraint_carries_the_controller() {
+    let database = Database::start().await;
+
+    let offenders = names(
+        &database.connect().await,
+        "SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid
+         JOIN pg_namespace n ON n.oid = t.relnamespace
+         WHERE n.nspname = 'public' AND i.indisunique AND NOT EXISTS (
+             SELECT FROM unnest(i.indkey) k JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k
+             WHERE a.attname = 'controller_id')",
+    )
+    .await;
+
+    let unexpected: Vec<_> = offenders
+        .iter()
+        .filter(|index| !UNDISTRIBUTED.iter().any(|table| index.starts_with(table)))
         .collect();
-    folders.sort();
-    folders
+    assert_eq!(unexpected, Vec::<&String>::new());
 }
 
-fn read(migration: &std::path::Path, name: &str) -> String {
-    fs::read_to_string(migration.join(name)).unwrap()
+#[tokio::test]
+async fn every_table_says_what_it_is_for() {
+    let database = Database::start().await;
+
+    let silent = names(
+        &database.connect().await,
+        "SELECT relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+         WHERE nspname = 'public' AND relkind IN ('r', 'p') AND NOT relispartition
+           AND relname <> '__diesel_schema_migrations' AND obj_description(c.oid, 'pg_class') IS NULL",
+    )
+    .await;
+
+    assert_eq!(silent, Vec::<String>::new());
 }
 
-/// Describes everything that migrations make: columns, constraints, indices, functions, triggers.
-async fn shape(database: &Database) -> Vec<String> {
+#[tokio::test]
+async fn consent_log_and_notices_are_append_only() {
+    let database = Database::start().await;
     let client = database.connect().await;
-    let rows = client.query(SHAPE, &[]).await.unwrap();
-    rows.iter().map(|row| row.get(0)).collect()
-}
 
-const SHAPE: &str = "
-    SELECT format('column %s.%s %s %s %s', table_name, column_name, data_type, is_nullable, column_default)
-        FROM information_schema.columns WHERE table_schema = 'public'
-    UNION ALL SELECT format('constraint %s %s', conrelid::regclass, pg_get_constraintdef(oid))
-        FROM pg_constraint WHERE connamespace = 'public'::regnamespace
-    UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
-    UNION ALL SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
-    UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
-    ORDER BY 1";
+    for table in ["consent_events", "notices"] {
+        for statement in [
+            format!("DELETE FROM {table}"),
+            format!("UPDATE {table} SET controller_id = controller_id"),
+            format!("TRUNCATE {table} CASCADE"),
+        ] {
+            let error = client.execute(&statement, &[]).await.expect_err(&statement);
 
-/// Reads `table! { name (key) { column -> Type, } }` and gives `name.column Type` for each column, sorted.
-fn columns_in_code(code: &str) -> Vec<String> {
-    let mut columns = Vec::new();
-    let mut table = "";
-    for line in code.lines().map(str::trim) {
-        if let Some((column, kind)) = line.split_once(" -> ") {
-            let (column, kind) = (column.trim(), kind.trim_end_matches(','));
-            columns.push(format!("{table}.{column} {kind}"));
-        } else if let Some((name, rest)) = line.split_once(" (")
-            && rest.ends_with(") {")
-        {
-            table = name;
+            let message = error.as_db_error().unwrap().message();
+            assert!(message.contains("append-only"), "{statement}: {message}");
         }
     }
-    columns.sort();
-    columns
 }
 
-async fn columns_in_database(database: &Database) -> Vec<String> {
-    let client = database.connect().await;
-    let rows = client.query(COLUMNS, &[]).await.unwrap();
-    let mut columns: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-    columns.sort();
-    columns
+/// Renders the tables as `schema.rs` holds them. Partitions are left out.
+async fn generate(client: &Client) -> String {
+    let mut text = String::from(
+        "// SPDX-License-Identifier: GPL-3.0-or-later\n//! The tables as Diesel sees them: generated from a migrated database, compared with one by a test.\n\n",
+    );
+    let tables = names(
+        client,
+        "SELECT relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+         WHERE nspname = 'public' AND relkind IN ('r', 'p') AND NOT relispartition
+           AND relname <> '__diesel_schema_migrations' ORDER BY relname",
+    )
+    .await;
+    for table in &tables {
+        let keys = client
+            .query_one(
+                "SELECT string_agg(a.attname, ', ' ORDER BY k.place) FROM pg_index i
+                 CROSS JOIN unnest(i.indkey) WITH ORDINALITY k (number, place)
+                 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
+                 WHERE i.indisprimary AND i.indrelid = $1::text::regclass",
+                &[table],
+            )
+            .await
+            .unwrap();
+        let _infallible = writeln!(
+            text,
+            "diesel::table! {{\n    {table} ({}) {{",
+            keys.get::<_, String>(0)
+        );
+        let columns = client
+            .query(
+                "SELECT column_name::text, data_type::text, is_nullable = 'YES' FROM information_schema.columns
+                 WHERE table_schema = 'public' AND table_name = $1 ORDER BY ordinal_position",
+                &[table],
+            )
+            .await
+            .unwrap();
+        for column in columns {
+            let (name, kind, nullable): (String, String, bool) =
+                (column.get(0), column.get(1), column.get(2));
+            let kind = diesel_type(&kind);
+            let kind = if nullable {
+                format!("Nullable<{kind}>")
+            } else {
+                kind.to_owned()
+            };
+            let _infallible = writeln!(text, "        {name} -> {kind},");
+        }
+        text.push_str("    }\n}\n\n");
+    }
+    let _infallible = writeln!(
+        text,
+        "diesel::allow_tables_to_appear_in_same_query!(\n    {},\n);",
+        tables.join(",\n    ")
+    );
+    text
 }
 
-/// Partitions are reached through their table, and the list of migrations is Diesel's own.
-const COLUMNS: &str = "
-    SELECT format('%s.%s %s', c.relname, a.attname, CASE WHEN a.attnotnull THEN t.kind ELSE format('Nullable<%s>', t.kind) END)
-    FROM pg_attribute a
-    JOIN pg_class c ON c.oid = a.attrelid
-    CROSS JOIN LATERAL (
-        SELECT CASE WHEN y.typelem <> 0 AND y.typcategory = 'A'
-            THEN format('Array<%s>', initcap(e.typname)) ELSE initcap(y.typname) END AS kind
-        FROM pg_type y LEFT JOIN pg_type e ON e.oid = y.typelem WHERE y.oid = a.atttypid
-    ) t
-    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-        AND c.relname <> '__diesel_schema_migrations' AND a.attnum > 0 AND NOT a.attisdropped";
+fn diesel_type(kind: &str) -> &'static str {
+    match kind {
+        "ARRAY" => "Array<Text>",
+        "bigint" => "Int8",
+        "boolean" => "Bool",
+        "bytea" => "Bytea",
+        "date" => "Date",
+        "integer" => "Int4",
+        "jsonb" => "Jsonb",
+        "smallint" => "Int2",
+        "text" => "Text",
+        "timestamp with time zone" => "Timestamptz",
+        "uuid" => "Uuid",
+        other => panic!("schema.rs has no word for the type {other:?}"),
+    }
+}
+
+async fn names(client: &Client, query: &str) -> Vec<String> {
+    client
+        .query(query, &[])
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| row.get::<_, String>(0))
+        .collect()
+}
