@@ -4,6 +4,7 @@
 pub mod application;
 pub mod assets;
 pub mod auth;
+pub mod cli;
 pub mod failure;
 pub mod health;
 pub mod ingest;
