@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Fairtrack's collector: answers hits, keeps what it may, and shows it to the sender and to nobody else.
 
+pub mod api;
 pub mod assets;
 pub mod auth;
 pub mod failure;
 pub mod layout;
+pub mod live;
 pub mod mail;
 pub mod page;
+pub mod report;
 pub mod routes;
 pub mod sender;
 pub mod state;

@@ -3,8 +3,11 @@
 //!
 //! One file for each table: the row, `New…` for inserting, the queries. The connection is the last argument.
 
+pub mod activity_feed;
 pub mod api_tokens;
 pub mod controllers;
+pub mod notifications_feed;
+pub mod report;
 pub mod schema;
 pub mod sessions;
 pub mod sign_in_links;
