@@ -69,11 +69,15 @@ CREATE TABLE recipient_links (
     token_hash bytea NOT NULL,
     subject_ref uuid NOT NULL,
     scope_user uuid,
+    request_id uuid,
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
     used_at timestamptz,
     PRIMARY KEY (controller_id, token_hash),
     FOREIGN KEY (controller_id, subject_ref) REFERENCES subjects (controller_id, subject_ref) ON DELETE CASCADE
 );
+CREATE INDEX recipient_links_subject ON recipient_links (controller_id, subject_ref, created_at);
+CREATE INDEX recipient_links_created_at ON recipient_links (controller_id, created_at);
 COMMENT ON TABLE recipient_links IS 'Links mailed to recipients, good for one use: what proves that the mailbox is theirs';
 COMMENT ON COLUMN recipient_links.scope_user IS 'The sender whose mail led to the link, offered as the narrower scope';
+COMMENT ON COLUMN recipient_links.request_id IS 'The request that carried the link; NULL for one that the person asked for. A request''s link may choose, not see or erase';

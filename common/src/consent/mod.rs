@@ -4,14 +4,17 @@
 //! Design note: an event says that somebody stated something about one purpose and one scope at one time. States are
 //! derived from events by [`decide`]; nothing else decides. In doubt the answer is no.
 
+pub mod chain;
 mod decide;
 mod profile;
+mod statement;
 
 use chrono::{DateTime, Utc};
 
 pub use self::{
     decide::{Refusal, Rule, Verdict, decide},
     profile::Profile,
+    statement::{Inadmissible, Method, Statement, admit, is_list, is_role},
 };
 use crate::ids::UserId;
 

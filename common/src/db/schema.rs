@@ -13,6 +13,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    acts (controller_id, seq) {
+        controller_id -> Text,
+        seq -> Int8,
+        at -> Timestamptz,
+        actor -> Text,
+        act -> Text,
+        detail -> Jsonb,
+        prev_hash -> Bytea,
+        entry_hash -> Bytea,
+    }
+}
+
+diesel::table! {
     api_tokens (controller_id, user_id, id) {
         controller_id -> Text,
         user_id -> Uuid,
@@ -58,6 +71,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    consent_requests (controller_id, request_id) {
+        controller_id -> Text,
+        request_id -> Uuid,
+        user_id -> Uuid,
+        address_hash -> Bytea,
+        at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     controllers (id) {
         id -> Text,
         name -> Text,
@@ -65,6 +88,15 @@ diesel::table! {
         contact -> Text,
         authority -> Text,
         updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    erasures (controller_id, subject_ref) {
+        controller_id -> Text,
+        subject_ref -> Uuid,
+        at -> Timestamptz,
+        address_hash -> Nullable<Bytea>,
     }
 }
 
@@ -162,6 +194,7 @@ diesel::table! {
         token_hash -> Bytea,
         subject_ref -> Uuid,
         scope_user -> Nullable<Uuid>,
+        request_id -> Nullable<Uuid>,
         created_at -> Timestamptz,
         expires_at -> Timestamptz,
         used_at -> Nullable<Timestamptz>,
@@ -238,12 +271,24 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    withdrawal_keys (controller_id, message_id) {
+        controller_id -> Text,
+        message_id -> Uuid,
+        subject_ref -> Uuid,
+        user_id -> Uuid,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     activity,
+    acts,
     api_tokens,
     consent_events,
     consent_evidence,
+    consent_requests,
     controllers,
+    erasures,
     hits,
     links,
     message_recipients,
@@ -257,4 +302,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     subjects,
     suppressions,
     users,
+    withdrawal_keys,
 );

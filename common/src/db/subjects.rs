@@ -41,6 +41,35 @@ pub async fn find(
         .map(|found| found.map(SubjectRef))
 }
 
+/// Returns a subject's address and whether it is frozen.
+pub async fn get(
+    controller: &ControllerId,
+    subject: SubjectRef,
+    connection: &mut Connection,
+) -> QueryResult<Option<(Address, bool)>> {
+    let found: Option<(String, bool)> = subjects::table
+        .find((controller.as_str(), subject.0))
+        .select((subjects::address, subjects::restricted))
+        .first(connection)
+        .await
+        .optional()?;
+    Ok(found.and_then(|(address, restricted)| Some((Address::parse(&address)?, restricted))))
+}
+
+/// Freezes a subject's data, or sets it free.
+pub async fn restrict(
+    controller: &ControllerId,
+    subject: SubjectRef,
+    restricted: bool,
+    connection: &mut Connection,
+) -> QueryResult<()> {
+    diesel::update(subjects::table.find((controller.as_str(), subject.0)))
+        .set(subjects::restricted.eq(restricted))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Returns the subjects with those addresses, in the order given, making those that are missing.
 pub async fn find_or_create(
     controller: &ControllerId,

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `consent_requests`: who was asked when, by keyed hash, so that nobody is asked too often.
+
+use chrono::{DateTime, Utc};
+use diesel::{QueryResult, prelude::*};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::{Connection, schema::consent_requests};
+use crate::ids::{ControllerId, UserId};
+
+/// A request that was sent.
+#[derive(Insertable)]
+#[diesel(table_name = consent_requests)]
+pub struct NewRequest<'a> {
+    pub controller_id: &'a str,
+    pub request_id: Uuid,
+    pub user_id: Uuid,
+    pub address_hash: &'a [u8],
+    pub at: DateTime<Utc>,
+}
+
+/// Writes a request down.
+pub async fn create(request: &NewRequest<'_>, connection: &mut Connection) -> QueryResult<()> {
+    diesel::insert_into(consent_requests::table)
+        .values(request)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Tells whether an address was asked since then, by whomever.
+pub async fn was_asked_since(
+    controller: &ControllerId,
+    address_hash: &[u8],
+    since: DateTime<Utc>,
+    connection: &mut Connection,
+) -> QueryResult<bool> {
+    let asked = consent_requests::table
+        .filter(
+            consent_requests::controller_id
+                .eq(controller.as_str())
+                .and(consent_requests::address_hash.eq(address_hash))
+                .and(consent_requests::at.ge(since)),
+        )
+        .count()
+        .get_result::<i64>(connection)
+        .await?;
+    Ok(asked > 0)
+}
+
+/// Counts what a user has asked since then.
+pub async fn by_user_since(
+    controller: &ControllerId,
+    user: UserId,
+    since: DateTime<Utc>,
+    connection: &mut Connection,
+) -> QueryResult<i64> {
+    consent_requests::table
+        .filter(
+            consent_requests::controller_id
+                .eq(controller.as_str())
+                .and(consent_requests::user_id.eq(user.0))
+                .and(consent_requests::at.ge(since)),
+        )
+        .count()
+        .get_result(connection)
+        .await
+}
+
+/// Forgets that an address was asked: part of an erasure.
+pub async fn forget(
+    controller: &ControllerId,
+    address_hash: &[u8],
+    connection: &mut Connection,
+) -> QueryResult<usize> {
+    diesel::delete(consent_requests::table)
+        .filter(
+            consent_requests::controller_id
+                .eq(controller.as_str())
+                .and(consent_requests::address_hash.eq(address_hash)),
+        )
+        .execute(connection)
+        .await
+}
