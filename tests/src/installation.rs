@@ -198,6 +198,11 @@ impl Builder {
         self
     }
 
+    /// Returns the milter's socket, spelled as in Postfix.
+    pub fn milter_socket(&self) -> String {
+        format!("unix:{}", self.scratch.path().join("milter").display())
+    }
+
     /// Sends mail of our own through this port.
     #[must_use]
     pub fn mail_through(self, port: u16) -> Self {
