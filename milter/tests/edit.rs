@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Whole messages through the edit and back.
 
+#![expect(
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test stops where something is not as it must be"
+)]
+
 use common::{
     config::Config, ids::MessageId, keys::KeyRing, language::Language, reason::SkipReason,
     tracking_url,
@@ -80,7 +86,9 @@ fn count(text: &str, what: &str) -> usize {
 fn without_disclosure(text: &str) -> String {
     let start = text.find("<div\r\ndata-tracking").unwrap();
     let end = start + text[start..].find("</div>").unwrap() + "</div>".len();
-    let rest = text[end..].strip_prefix("\r\n").unwrap_or(&text[end..]);
+    let rest = text[end..]
+        .strip_prefix("\r\n")
+        .unwrap_or_else(|| &text[end..]);
     format!("{}{rest}", &text[..start])
 }
 

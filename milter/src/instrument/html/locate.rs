@@ -271,7 +271,7 @@ fn on_anchor(
         if href.is_none() && written.eq_ignore_ascii_case(b"href") {
             let place = attribute.value_source_location();
             // Of a doubled attribute the first counts, even if it is empty.
-            let place = place.map_or(name.bytes().end..name.bytes().end, |place| place.bytes());
+            let place = place.unwrap_or_else(|| name.clone()).bytes();
             href = Some((place, attribute.value()));
         } else if opt_out::may_be(written) {
             opt_outs.extend(opt_out_of(html, attribute));
