@@ -50,6 +50,55 @@ pub struct Eml {
     regular: bool,
 }
 
+/// What an edit did to a list of fields.
+enum Change {
+    Added,
+    Nothing,
+    Removed(usize),
+    Replaced,
+}
+
+impl HeaderEdit {
+    /// Makes an edit that adds a field.
+    pub fn add(name: &str, value: &str) -> Self {
+        Self {
+            name: name.into(),
+            index: 0,
+            value: Some(format!(" {value}").into_bytes()),
+        }
+    }
+
+    fn carry_out(&self, fields: &mut Vec<HeaderField>) -> Change {
+        let Some(number) = self.index.checked_sub(1) else {
+            let Some(value) = self.value.clone() else {
+                return Change::Nothing;
+            };
+            let name = self.name.clone();
+            fields.push(HeaderField { name, value });
+            return Change::Added;
+        };
+        let name = self.name.trim_ascii_end();
+        let mut same = fields
+            .iter()
+            .enumerate()
+            .filter(|(_, field)| field.name.trim_ascii_end().eq_ignore_ascii_case(name));
+        let Some((place, _)) = same.nth(number as usize) else {
+            return Change::Nothing;
+        };
+        match (&self.value, fields.get_mut(place)) {
+            (Some(value), Some(field)) => {
+                field.value.clone_from(value);
+                Change::Replaced
+            }
+            (None, _) => {
+                fields.remove(place);
+                Change::Removed(place)
+            }
+            (Some(_), None) => Change::Nothing,
+        }
+    }
+}
+
 impl HeaderField {
     /// Tells whether the field bears that name, without regard to case and to blanks before the colon.
     pub fn is(&self, name: &str) -> bool {
@@ -77,6 +126,13 @@ impl Message {
     /// Takes a message from a file apart; [`Eml::parse`] keeps more.
     pub fn parse(raw: &[u8]) -> Self {
         Eml::parse(raw).message
+    }
+
+    /// Edits the header section.
+    pub fn apply(&mut self, edits: &[HeaderEdit]) {
+        for edit in edits {
+            edit.carry_out(&mut self.fields);
+        }
     }
 
     /// Returns the fields of that name, in order.
@@ -144,49 +200,34 @@ impl Eml {
         self.ends.first().copied().unwrap_or(self.separator)
     }
 
-    /// Replaces the body.
-    pub fn set_body(&mut self, body: Vec<u8>) {
+    /// Replaces the body. Where there was no line end to go by, the new ones become those of the header section.
+    pub fn set_body(&mut self, mut body: Vec<u8>) {
+        let had_none = !self.message.body.contains(&b'\n');
+        if had_none && self.line_end() == b"\n" {
+            body.retain(|octet| *octet != b'\r');
+        }
         self.message.body = body;
     }
 
-    /// Edits the header section.
+    /// Edits the header section; folds of new values get the line end of the message.
     pub fn apply(&mut self, edits: &[HeaderEdit]) {
         let line_end = self.line_end();
         for edit in edits {
-            if edit.index == 0 {
-                if let Some(value) = &edit.value {
-                    self.message.fields.push(HeaderField {
-                        name: edit.name.clone(),
-                        value: value.clone(),
-                    });
-                    self.ends.push(line_end);
-                }
-                continue;
-            }
-            let place = self
-                .message
-                .fields
-                .iter()
-                .enumerate()
-                .filter(|(_, field)| {
-                    field
-                        .name
-                        .trim_ascii_end()
-                        .eq_ignore_ascii_case(edit.name.trim_ascii_end())
-                })
-                .nth(edit.index as usize - 1)
-                .map(|(place, _)| place);
-            match (place, &edit.value) {
-                (Some(place), None) => {
-                    self.message.fields.remove(place);
+            match edit.carry_out(&mut self.message.fields) {
+                Change::Added => self.ends.push(line_end),
+                Change::Removed(place) => {
                     self.ends.remove(place);
+                    continue;
                 }
-                (Some(place), Some(value)) => {
-                    if let Some(field) = self.message.fields.get_mut(place) {
-                        field.value.clone_from(value);
-                    }
+                Change::Replaced => {}
+                Change::Nothing => continue,
+            }
+            for field in &mut self.message.fields {
+                if field.value.contains(&b'\n') && Some(&field.value) == edit.value.as_ref() {
+                    let lines = field.value.split(|octet| *octet == b'\n');
+                    let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+                    field.value = lines.collect::<Vec<_>>().join(line_end);
                 }
-                (None, _) => {}
             }
         }
     }
@@ -305,9 +346,9 @@ mod tests {
             edit("A", 2, None),
             edit("A", 1, None),
             edit("B", 1, Some(" 4")),
-            edit("C", 0, Some(" 5")),
+            edit("C", 0, Some(" 5\n 6")),
         ]);
 
-        assert_eq!(eml.to_bytes(), b"B: 4\r\nC: 5\r\n\r\nx");
+        assert_eq!(eml.to_bytes(), b"B: 4\r\nC: 5\r\n 6\r\n\r\nx");
     }
 }

@@ -20,7 +20,7 @@ use common::{
 use crate::{
     control::Links,
     instrument::{Plan, instrument},
-    message::{Eml, HeaderEdit},
+    message::Eml,
 };
 
 /// What the command line says.
@@ -113,11 +113,7 @@ pub fn instrument_raw(
     };
     let instrumented = instrument(eml.message(), &plan)?;
     eml.set_body(instrumented.body);
-    eml.apply(&[HeaderEdit {
-        name: b"Tracking-Consent".to_vec(),
-        index: 0,
-        value: Some(format!(" {}", instrumented.tracking_consent).into_bytes()),
-    }]);
+    eml.apply(&instrumented.header_edits);
     Ok(eml.to_bytes())
 }
 

@@ -119,7 +119,7 @@ impl Installation {
         let mut program = self.start("fairtrack-milter");
         let path = self.milter_path();
         program
-            .wait_until_ready(async || UnixStream::connect(&path).await.is_ok())
+            .wait_until_ready(|| async { UnixStream::connect(&path).await.is_ok() })
             .await;
         program
     }
@@ -129,7 +129,9 @@ impl Installation {
         let mut program = self.start("fairtrack-collector");
         let port = self.collector.number();
         program
-            .wait_until_ready(async || TcpStream::connect(("127.0.0.1", port)).await.is_ok())
+            .wait_until_ready(
+                || async move { TcpStream::connect(("127.0.0.1", port)).await.is_ok() },
+            )
             .await;
         program
     }
@@ -238,8 +240,11 @@ impl Program {
         self.server.signal(Signal::HUP);
     }
 
-    async fn wait_until_ready(&mut self, is_ready: impl AsyncFn() -> bool) {
-        while !is_ready().await {
+    async fn wait_until_ready<T>(&mut self, connect: impl Fn() -> T)
+    where
+        T: Future<Output = bool>,
+    {
+        while !connect().await {
             assert!(self.is_running(), "it ended:\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

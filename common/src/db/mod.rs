@@ -3,6 +3,7 @@
 //!
 //! One file for each table: the row, `New…` for inserting, the queries. The connection is the last argument.
 
+pub mod activity_feed;
 pub mod acts;
 pub mod api_tokens;
 pub mod audit;
@@ -12,10 +13,15 @@ pub mod controllers;
 pub mod erasures;
 pub mod hits;
 pub mod links;
+pub mod locks;
 pub mod messages;
 pub mod notices;
+pub mod notifications_feed;
+pub mod partitions;
 pub mod recipient_links;
 pub mod recordings;
+pub mod report;
+pub mod retention;
 pub mod schema;
 pub mod sessions;
 pub mod settlements;

@@ -3,7 +3,7 @@
 //!
 //! It names only what is active in the message, is visible, and goes with every edited part.
 
-use std::fmt::Write;
+use std::{collections::HashSet, fmt::Write};
 
 use common::{config::ConsentRule, language::Language};
 use encoding_rs::Encoding;
@@ -184,6 +184,29 @@ impl Disclosure<'_> {
             }
         }
     }
+}
+
+/// Returns every sentence that may stand in a message, as one line and with the words of its link, in the language's own
+/// letters and in ASCII: to recognise them in quoted text.
+pub(crate) fn known_lines() -> HashSet<String> {
+    let mut lines = HashSet::new();
+    for language in Language::ALL {
+        for (opens, links) in [(true, true), (true, false), (false, true)] {
+            for consent in [ConsentRule::Required, ConsentRule::NotRequired] {
+                let disclosure = Disclosure {
+                    language,
+                    purposes: Purposes { opens, links },
+                    consent,
+                    choices: "",
+                };
+                let (sentence, invitation) = disclosure.words();
+                let line = format!("{sentence} {invitation}");
+                lines.insert(to_ascii(&line, language));
+                lines.insert(line);
+            }
+        }
+    }
+    lines
 }
 
 /// Writes text as HTML in ASCII.

@@ -20,13 +20,13 @@ mod splice;
 pub mod structure;
 mod text;
 mod transfer;
+mod unwrap;
 
 use common::{
     config::Controller, ids::MessageId, keys::KeyRing, language::Language, reason::SkipReason,
     tracking_url,
 };
 
-pub use self::record::{LinkReason, LinkRecord, Outcome, PartReason, PartRecord, Record};
 use self::{
     charset::Charset,
     disclosure::{Disclosure, Purposes},
@@ -38,10 +38,14 @@ use self::{
     text::PlainEdit,
     transfer::{Decoded, LineWatch, encode_quoted_printable},
 };
+pub use self::{
+    record::{LinkReason, LinkRecord, Outcome, PartReason, PartRecord, Record},
+    unwrap::unwrap,
+};
 use crate::{
     control::Links,
     eligibility::{self, EnvelopeSender},
-    message::Message,
+    message::{HeaderEdit, Message},
 };
 
 /// What is to be put into one message.
@@ -71,8 +75,9 @@ pub struct TrackedLink {
 #[derive(Clone, Debug)]
 pub struct Instrumented {
     pub body: Vec<u8>,
-    /// The value of the `Tracking-Consent` field to add.
-    pub tracking_consent: String,
+    /// Changes of the header section that belong to the body and must be applied with it: the `Tracking-Consent` field
+    /// and, rarely, a new `Content-Transfer-Encoding`.
+    pub header_edits: Vec<HeaderEdit>,
     pub opens: bool,
     pub links: Vec<TrackedLink>,
 }
@@ -93,7 +98,7 @@ pub fn instrument_with_record(
     plan: &Plan<'_>,
 ) -> (Result<Instrumented, SkipReason>, Record) {
     let mut record = Record::default();
-    let result = run(message, plan, &mut record);
+    let result = run(message, plan, &mut record, Pass::First);
     if result.is_err() {
         for part in &mut record.parts {
             part.outcome = Outcome::Untouched;
@@ -103,10 +108,18 @@ pub fn instrument_with_record(
     (result, record)
 }
 
+/// Whether own artefacts have been taken out already.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Pass {
+    First,
+    Second,
+}
+
 fn run(
     message: &Message,
     plan: &Plan<'_>,
     record: &mut Record,
+    pass: Pass,
 ) -> Result<Instrumented, SkipReason> {
     eligibility::check_fields(&message.fields, EnvelopeSender::Address)?;
     let structure = Structure::of(message)?;
@@ -120,10 +133,25 @@ fn run(
     for body in &selection.bodies {
         works.push(Work::begin(message, body));
     }
+    check_armour(&works)?;
+    // Artefacts of earlier messages go first, so that quoted text neither reports nor counts.
+    let host = plan.controller.tracking_host();
+    let may_hold_own = works
+        .iter()
+        .any(|work| memchr::memmem::find(work.text(), host.as_bytes()).is_some());
+    if may_hold_own
+        && pass == Pass::First
+        && let Some(body) = unwrap(message, plan.keys, &[plan.controller.base_url()])
+    {
+        let fields = message.fields.clone();
+        return run(&Message { fields, body }, plan, record, Pass::Second);
+    }
     for (part, reason) in &selection.others {
         record.parts.push(part_record(part, Some(*reason)));
     }
-    check_content(&works)?;
+    if !works.is_empty() && !works.iter().any(Work::has_content) {
+        return Err(SkipReason::Empty);
+    }
     // HTML first: its links give the numbers, and its opt-outs hold for the plain text too.
     for kind in [BodyKind::Html, BodyKind::Plain] {
         for work in works.iter_mut().filter(|work| work.kind == kind) {
@@ -153,10 +181,23 @@ fn run(
     for work in &mut works {
         work.carry_out(&disclosure, &pixel, structure.line_end, &mut body);
     }
-    let new = Message {
+    let mut header_edits = Vec::with_capacity(2);
+    if works
+        .iter()
+        .any(|work| work.record.recoded && work.part.header.is_empty())
+    {
+        let name = "Content-Transfer-Encoding";
+        let mut edit = HeaderEdit::add(name, "quoted-printable");
+        edit.index = u32::from(message.first(name).is_some());
+        header_edits.push(edit);
+    }
+    let consent = format!("<{choices}>; purposes=\"{}\"", purposes.names());
+    header_edits.push(HeaderEdit::add("Tracking-Consent", &consent));
+    let mut new = Message {
         fields: message.fields.clone(),
         body: body.apply(&message.body),
     };
+    new.apply(&header_edits);
     let passed = check::passes(message, &structure, &new, &body, &works, &session, &pixel);
     record
         .parts
@@ -167,14 +208,14 @@ fn run(
     }
     Ok(Instrumented {
         body: new.body,
-        tracking_consent: format!("<{choices}>; purposes=\"{}\"", purposes.names()),
+        header_edits,
         opens: purposes.opens,
         links: session.links,
     })
 }
 
-/// Looks for what forbids any edit: nothing to see, or the armour of inline PGP, whose signatures cover the text.
-fn check_content(works: &[Work<'_>]) -> Result<(), SkipReason> {
+/// Looks for the armour of inline PGP, whose signatures cover the text.
+fn check_armour(works: &[Work<'_>]) -> Result<(), SkipReason> {
     const ARMOUR: &[u8] = b"-----BEGIN PGP ";
     for work in works {
         let text = work.text();
@@ -187,10 +228,6 @@ fn check_content(works: &[Work<'_>]) -> Result<(), SkipReason> {
                 return Err(SkipReason::Signed);
             }
         }
-    }
-    let is_empty = !works.is_empty() && !works.iter().any(Work::has_content);
-    if is_empty {
-        return Err(SkipReason::Empty);
     }
     Ok(())
 }
@@ -256,6 +293,8 @@ pub(crate) struct Work<'a> {
     decoded: Option<Decoded<'a>>,
     charset: Option<Charset>,
     planned: Option<Planned>,
+    /// Whether another transfer encoding can be said where all will read it: not in a message without MIME-Version.
+    may_recode: bool,
     /// All edits, the disclosure among them, once they are carried out.
     edits: Edits,
     record: PartRecord,
@@ -308,6 +347,7 @@ impl<'a> Work<'a> {
             decoded,
             charset,
             planned: None,
+            may_recode: !body.part.header.is_empty() || message.first("mime-version").is_some(),
             edits: Edits::default(),
             record: part_record(body.part, reason),
         }
@@ -328,8 +368,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Works out the edit. Where lines would grow too long, the part becomes quoted-printable if that can be said in
-    /// the body; the fields of the message itself are never touched for it.
+    /// Works out the edit. Where lines would grow too long, the part becomes quoted-printable.
     fn plan(&mut self, session: &mut Session<'_>) {
         let bookmark = session.bookmark();
         let mut planned = self.plan_as(session, self.part.transfer);
@@ -339,7 +378,7 @@ impl<'a> Work<'a> {
             None => false,
         };
         let is_identity = matches!(self.part.transfer, Transfer::Identity { .. });
-        if is_cramped && is_identity && !self.part.header.is_empty() {
+        if is_cramped && is_identity && self.may_recode {
             session.return_to(bookmark);
             planned = self.plan_as(session, Transfer::QuotedPrintable);
             self.record.recoded = matches!(planned, Some(Ok(_)));
@@ -414,8 +453,10 @@ impl<'a> Work<'a> {
             self.edits.push(place..place, &block);
         }
         let encoded = if self.record.recoded {
-            let (range, field) = recoding(self.part, line_end);
-            body.push(range, &field);
+            if !self.part.header.is_empty() {
+                let (range, field) = recoding(self.part, line_end);
+                body.push(range, &field);
+            }
             encode_quoted_printable(&self.edits.apply(&decoded.text), line_end)
         } else {
             decoded.edit(self.encoded, &self.edits, line_end)
@@ -438,14 +479,8 @@ impl<'a> Work<'a> {
             .map(|charset| charset.encoding);
         let end = text_end.as_bytes();
         let has_end = text.ends_with(b"\n");
-        let has_empty_line = has_end
-            && text
-                .strip_suffix(end)
-                .is_some_and(|text| text.is_empty() || text.ends_with(b"\n"));
-        let mut paragraph = Vec::new();
-        if !has_empty_line {
-            paragraph.extend_from_slice(end);
-        }
+        // Always an empty line of our own, so that taking the paragraph out gives the original.
+        let mut paragraph = end.to_vec();
         if !has_end {
             paragraph.extend_from_slice(end);
         }

@@ -169,11 +169,7 @@ fn line_end_of(message: &Message) -> Result<&'static [u8], SkipReason> {
     } else if returns == 0 && feeds > 0 {
         Ok(b"\n")
     } else if feeds == 0 {
-        let folds = message
-            .fields
-            .iter()
-            .any(|field| field.value.ends_with(b"\r\n") || field.value.contains(&b'\r'));
-        Ok(if folds { b"\r\n" } else { b"\n" })
+        Ok(b"\r\n")
     } else {
         Err(SkipReason::Malformed)
     }

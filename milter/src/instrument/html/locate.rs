@@ -8,8 +8,8 @@ use std::{borrow::Cow, cell::RefCell, ops::Range, rc::Rc};
 
 use encoding_rs::Encoding;
 use lol_html::{
-    AsciiCompatibleEncoding, ElementContentHandlers, HandlerResult, HtmlRewriter, MemorySettings,
-    Selector, Settings,
+    AsciiCompatibleEncoding, DocumentContentHandlers, ElementContentHandlers, HandlerResult,
+    HtmlRewriter, MemorySettings, Selector, Settings,
     html_content::{Attribute, Element, EndTag, TextChunk},
 };
 
@@ -127,6 +127,15 @@ pub(crate) fn locate(html: &[u8], encoding: &'static Encoding, wish: Wish) -> Op
         }
         settings
     });
+    let settings = if matches!(wish, Wish::Artefacts | Wish::Content) {
+        let texts = Rc::clone(&state);
+        settings.append_document_content_handler(
+            DocumentContentHandlers::default()
+                .text(move |chunk: &mut TextChunk<'_>| on_text(&texts, wish, chunk)),
+        )
+    } else {
+        settings
+    };
     let mut rewriter = HtmlRewriter::new(settings, |_: &[u8]| {});
     let is_read = rewriter.write(html).is_ok()
         && rewriter.write(format!("<{SENTINEL}>").as_bytes()).is_ok()
@@ -159,7 +168,6 @@ fn roles() -> impl Iterator<Item = (&'static str, Role)> {
         ("p", Role::Container),
         ("td", Role::Container),
         ("span", Role::Container),
-        ("*", Role::AnyText),
     ];
     fixed.into_iter().chain(
         quotes::MARKS
@@ -171,7 +179,6 @@ fn roles() -> impl Iterator<Item = (&'static str, Role)> {
 #[derive(Clone, Copy)]
 enum Role {
     Anchor,
-    AnyText,
     Body,
     ClosedGround,
     Container,
@@ -189,7 +196,6 @@ impl Role {
             Self::Quote(mark) => wish == Wish::Edit && mark.may_occur_in(html),
             Self::Image => wish != Wish::Edit,
             Self::Container => matches!(wish, Wish::Artefacts | Wish::Check),
-            Self::AnyText => matches!(wish, Wish::Artefacts | Wish::Content),
         }
     }
 
@@ -209,9 +215,6 @@ impl Role {
                         on_anchor(&state, html, wish, element)
                     })
                     .text(move |chunk: &mut TextChunk<'_>| on_link_text(&texts, chunk))
-            }
-            Self::AnyText => {
-                handlers.text(move |chunk: &mut TextChunk<'_>| on_text(&state, wish, chunk))
             }
             Self::Body => handlers.element(move |element: &mut Element<'_, '_>| {
                 let state = Rc::clone(&state);
