@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use harness::{
+    database::Database,
     messages::{Encoding, Message},
     needs,
     sink::Delivery,
@@ -19,7 +20,11 @@ const TRIALS: u32 = 40;
 #[tokio::test]
 async fn message_arrives_once_and_whole_whenever_the_milter_is_killed() {
     needs!(PostgreSql, Postfix, OpenDkim);
-    let site = Site::start().await;
+    // Programs built for debugging are slow, and other tests run beside this one.
+    let site = Site::with(Database::start().await, |builder| {
+        builder.set("milter.deadline", "20s")
+    })
+    .await;
     site.user(ALICE).await;
     site.says(BOB, Said::Yes).await;
     let message = large_message();
