@@ -24,6 +24,7 @@ use crate::{
     ingest::{HitLog, Ingest, Recorder},
     jobs,
     listeners::{Listeners, Public},
+    live::Live,
     mail::Mailer,
     metrics::Metrics,
     routes,
@@ -111,6 +112,7 @@ impl Site {
             db: Db::new(&config.database),
             keys: Arc::new(KeyRing::read(&config.keys.file)?),
             mailer: Mailer::new(&config.mail)?,
+            live: Live::default(),
         };
         let recorder = Recorder::new(
             Arc::clone(&state.config),

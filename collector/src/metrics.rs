@@ -29,6 +29,8 @@ pub struct Metrics {
     pub lost: Counter,
     /// Answers that went out before their hit was known to be safe.
     pub overdue: Counter,
+    /// Hits that wait for the next batch.
+    pub gathering: Counter,
     /// Octets in the local log.
     pub log_octets: Counter,
     /// Records of the log that could not be read back: the torn end of a file, or damage.
@@ -132,139 +134,75 @@ impl Metrics {
     /// Writes everything down in the text format of Prometheus.
     pub fn render(&self) -> String {
         let mut text = String::with_capacity(4096);
+        self.render_labelled(&mut text);
+        for (name, kind, help, value) in self.plain() {
+            let name = format!("fairtrack_{name}");
+            family(&mut text, &name, kind, help);
+            sample(&mut text, &name, value);
+        }
+        let name = "fairtrack_batch_seconds_total";
         family(
             &mut text,
-            "fairtrack_answers_total",
-            "counter",
-            "Answers, by what was asked for",
+            name,
+            COUNTER,
+            "Time that the database took for batches",
         );
-        sample(
-            &mut text,
-            "fairtrack_answers_total{kind=\"open\"}",
-            &self.pixels,
-        );
-        sample(
-            &mut text,
-            "fairtrack_answers_total{kind=\"click\"}",
-            &self.links,
-        );
-        sample(
-            &mut text,
-            "fairtrack_answers_total{kind=\"forged\"}",
-            &self.forged,
-        );
+        let took = Duration::from_nanos(self.batch_nanos.value());
+        // Writing to a String cannot fail.
+        let _infallible = writeln!(text, "{name} {}", took.as_secs_f64());
+        text
+    }
+
+    fn render_labelled(&self, text: &mut String) {
+        let answers = [
+            ("click", &self.links),
+            ("forged", &self.forged),
+            ("open", &self.pixels),
+        ];
+        let name = "fairtrack_answers_total";
+        family(text, name, COUNTER, "Answers, by what was asked for");
+        for (kind, counter) in answers {
+            sample(text, &format!("{name}{{kind=\"{kind}\"}}"), counter);
+        }
+        let name = "fairtrack_hits_dropped_total";
         family(
-            &mut text,
-            "fairtrack_hits_dropped_total",
-            "counter",
+            text,
+            name,
+            COUNTER,
             "Hits answered and not recorded, by reason",
         );
         for (reason, counter) in Dropped::ALL.iter().zip(&self.dropped) {
-            let name = format!(
-                "fairtrack_hits_dropped_total{{reason=\"{}\"}}",
-                reason.code()
-            );
-            sample(&mut text, &name, counter);
+            let reason = reason.code();
+            sample(text, &format!("{name}{{reason=\"{reason}\"}}"), counter);
         }
-        family(
-            &mut text,
-            "fairtrack_verdicts_total",
-            "counter",
-            "Settled verdicts, by class",
-        );
+        let name = "fairtrack_verdicts_total";
+        family(text, name, COUNTER, "Settled verdicts, by class");
         for (class, counter) in CLASSES.iter().zip(&self.verdicts) {
-            sample(
-                &mut text,
-                &format!("fairtrack_verdicts_total{{class=\"{class}\"}}"),
-                counter,
-            );
+            sample(text, &format!("{name}{{class=\"{class}\"}}"), counter);
         }
-        for (name, kind, help, counter) in [
-            (
-                "fairtrack_hits_recorded_total",
-                "counter",
-                "Hits recorded",
-                &self.recorded,
-            ),
-            (
-                "fairtrack_hits_logged_total",
-                "counter",
-                "Hits handed to the local log",
-                &self.logged,
-            ),
-            (
-                "fairtrack_hits_replayed_total",
-                "counter",
-                "Hits read back from the local log",
-                &self.replayed,
-            ),
-            (
-                "fairtrack_hits_lost_total",
-                "counter",
-                "Hits that could be kept nowhere",
-                &self.lost,
-            ),
-            (
-                "fairtrack_answers_overdue_total",
-                "counter",
-                "Answers that did not wait for their hit",
-                &self.overdue,
-            ),
-            (
-                "fairtrack_hit_log_octets",
-                "gauge",
-                "Octets in the local log",
-                &self.log_octets,
-            ),
-            (
-                "fairtrack_hit_log_torn_total",
-                "counter",
-                "Unreadable ends of local log files",
-                &self.log_torn,
-            ),
-            (
-                "fairtrack_batches_total",
-                "counter",
-                "Batches that the database took",
-                &self.batches,
-            ),
-            (
-                "fairtrack_batch_hits_total",
-                "counter",
-                "Hits in those batches",
-                &self.batch_hits,
-            ),
-            (
-                "fairtrack_batch_failures_total",
-                "counter",
-                "Batches that the database did not take in time",
-                &self.batch_failures,
-            ),
-            (
-                "fairtrack_notifications_total",
-                "counter",
-                "Notifications made",
-                &self.notified,
-            ),
-        ] {
-            family(&mut text, name, kind, help);
-            sample(&mut text, name, counter);
-        }
-        family(
-            &mut text,
-            "fairtrack_batch_seconds_total",
-            "counter",
-            "Time that the database took for batches",
-        );
-        // Writing to a String cannot fail.
-        let _infallible = writeln!(
-            text,
-            "fairtrack_batch_seconds_total {}",
-            Duration::from_nanos(self.batch_nanos.value()).as_secs_f64()
-        );
-        text
+    }
+
+    #[rustfmt::skip]
+    fn plain(&self) -> [(&'static str, &'static str, &'static str, &Counter); 12] {
+        [
+            ("answers_overdue_total", COUNTER, "Answers that did not wait for their hit", &self.overdue),
+            ("batch_failures_total", COUNTER, "Batches that the database did not take in time", &self.batch_failures),
+            ("batch_hits_total", COUNTER, "Hits in the batches that the database took", &self.batch_hits),
+            ("batches_total", COUNTER, "Batches that the database took", &self.batches),
+            ("hit_log_octets", GAUGE, "Octets in the local log", &self.log_octets),
+            ("hit_log_torn_total", COUNTER, "Torn ends of local log files", &self.log_torn),
+            ("hits_gathering", GAUGE, "Hits that wait for the next batch", &self.gathering),
+            ("hits_logged_total", COUNTER, "Hits handed to the local log", &self.logged),
+            ("hits_lost_total", COUNTER, "Hits that could be kept nowhere", &self.lost),
+            ("hits_recorded_total", COUNTER, "Hits recorded", &self.recorded),
+            ("hits_replayed_total", COUNTER, "Hits read back from the local log", &self.replayed),
+            ("notifications_total", COUNTER, "Notifications made", &self.notified),
+        ]
     }
 }
+
+const COUNTER: &str = "counter";
+const GAUGE: &str = "gauge";
 
 impl Counter {
     /// Adds to the number.

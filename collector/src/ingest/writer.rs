@@ -63,6 +63,7 @@ impl Ingest {
             let mut hits = self.gathering.hits.borrow_mut();
             if hits.len() < MOST_GATHERED {
                 hits.push(waiting);
+                self.metrics.gathering.add(1);
                 None
             } else {
                 Some(waiting)
@@ -107,7 +108,10 @@ impl Writer {
         } else {
             Vec::with_capacity(hits.len())
         };
-        std::mem::replace(&mut *hits, later)
+        let batch = std::mem::replace(&mut *hits, later);
+        let taken = u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        self.ingest.metrics.gathering.subtract(taken);
+        batch
     }
 
     async fn write(&self, batch: Vec<Waiting>) {

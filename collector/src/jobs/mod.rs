@@ -2,6 +2,7 @@
 //! What goes on beside the answers. Each job may run in several collectors at once and does its work once.
 
 mod registration;
+pub mod retention;
 
 use std::sync::Arc;
 
@@ -22,6 +23,9 @@ pub fn start(
 ) -> JoinSet<()> {
     let mut jobs = JoinSet::new();
     jobs.spawn(registration::register(state.clone()));
+    jobs.spawn(retention::run_daily(state.clone()));
+    let live = state.live.clone();
+    jobs.spawn(live.listen(state.config.database.url.expose().to_owned()));
     jobs.spawn(ingest::replay(
         log.clone(),
         recorder,
