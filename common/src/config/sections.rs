@@ -198,6 +198,10 @@ pub struct Collector {
     pub trusted_proxies: Vec<IpNet>,
     /// The folder of the local hit log. Default: `/var/lib/fairtrack/hits`.
     pub hit_log: PathBuf,
+    /// The most room that the local hit log takes; what does not fit is answered and lost, and counted. Default: `1GB`.
+    pub hit_log_size: Size,
+    /// More hits than this on one message within a minute are answered, not recorded. Default: 100000.
+    pub flood_limit: u32,
     /// The longest that an answer waits for the batch that carries its hit. Default: `150ms`.
     pub answer_within: Period,
     /// How users sign in: `mail` or `header:NAME`. Default: `mail`.
@@ -216,6 +220,8 @@ impl Default for Collector {
                 .filter_map(|net| net.parse().ok())
                 .collect(),
             hit_log: "/var/lib/fairtrack/hits".into(),
+            hit_log_size: Size(1_000_000_000),
+            flood_limit: 100_000,
             answer_within: Period::millis(150),
             sign_in: SignIn::Mail,
             workers: None,
