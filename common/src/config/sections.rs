@@ -192,6 +192,9 @@ pub struct Collector {
     pub trusted_proxies: Vec<IpNet>,
     /// The folder of the local hit log. Default: `/var/lib/fairtrack/hits`.
     pub hit_log: PathBuf,
+    /// The folder of what must outlive the database: erasures, to be done again after a restore, and signed heads of the
+    /// consent log. Default: `/var/lib/fairtrack/journal`.
+    pub journal: PathBuf,
     /// The longest that an answer waits for the batch that carries its hit. Default: `150ms`.
     pub answer_within: Period,
     /// How users sign in: `mail` or `header:NAME`. Default: `mail`.
@@ -210,6 +213,7 @@ impl Default for Collector {
                 .filter_map(|net| net.parse().ok())
                 .collect(),
             hit_log: "/var/lib/fairtrack/hits".into(),
+            journal: "/var/lib/fairtrack/journal".into(),
             answer_within: Period::millis(150),
             sign_in: SignIn::Mail,
             workers: None,

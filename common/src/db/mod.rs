@@ -10,6 +10,7 @@ pub mod consent_requests;
 pub mod controllers;
 pub mod erasures;
 pub mod notices;
+pub mod observed;
 pub mod recipient_links;
 pub mod schema;
 pub mod standings;
