@@ -12,7 +12,7 @@ help:
 # One PostgreSQL cluster serves all test programs.
 test: packages
 	$(CARGO) build --locked --workspace --bins
-	$(CARGO) run --locked --quiet --package tests --bin with-cluster -- $(CARGO) test --locked --workspace --no-fail-fast
+	FAIRTRACK_PROGRAMS_BUILT=yes $(CARGO) run --locked --quiet --package tests --bin with-cluster -- $(CARGO) test --locked --workspace --no-fail-fast
 
 check: packages
 	$(CARGO) fmt --all --check

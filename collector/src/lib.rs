@@ -1,6 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Fairtrack's collector: answers hits, keeps what it may, and shows it to the sender and to nobody else.
 
+pub mod application;
+pub mod assets;
+pub mod auth;
+pub mod cli;
+pub mod failure;
+pub mod health;
+pub mod ingest;
+pub mod jobs;
+pub mod layout;
+pub mod listeners;
 pub mod mail;
+pub mod metrics;
+pub mod page;
 pub mod routes;
+pub mod sender;
 pub mod state;
+pub mod tracking;

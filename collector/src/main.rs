@@ -1,2 +1,107 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-fn main() {}
+//! `fairtrack-collector`: reads the configuration and serves until it is told to stop.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Parser;
+use collector::{
+    application::{self, Order},
+    listeners::Listeners,
+};
+use common::{
+    config::{Config, DEFAULT_PATH},
+    telemetry::{self, LogFormat},
+};
+use sd_notify::NotifyState;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+
+const PROGRAM: &str = "fairtrack-collector";
+
+/// Answers pixels and tracked links, and shows users what became of their mail.
+#[derive(Parser)]
+#[command(name = PROGRAM, version)]
+struct Options {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", env = "FAIRTRACK_CONFIG", default_value = DEFAULT_PATH)]
+    config: PathBuf,
+    /// Read the configuration, print the effective one without secrets, and exit
+    #[arg(long)]
+    check: bool,
+    /// The form of log lines: text or json
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    telemetry::start(options.log_format);
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            telemetry::print_error(PROGRAM, &error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> anyhow::Result<()> {
+    let config = Config::read(&options.config)?;
+    if options.check {
+        println!("{}", config.effective());
+        return Ok(());
+    }
+    // Jobs need little; what serves has threads of its own.
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?
+        .block_on(serve(options, config))
+}
+
+async fn serve(options: &Options, config: Config) -> anyhow::Result<()> {
+    let listeners = Listeners::bind(&config.collector)?;
+    let (orders, inbox) = mpsc::channel(1);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut reload = signal(SignalKind::hangup())?;
+    let path = options.config.clone();
+    let application = tokio::spawn(application::run(config, listeners, inbox));
+    notify(NotifyState::Ready);
+    let relay = async {
+        loop {
+            let order = tokio::select! {
+                _ = terminate.recv() => Order::Stop,
+                _ = interrupt.recv() => Order::Stop,
+                _ = reload.recv() => match Config::read(&path) {
+                    Ok(config) => Order::Reload(Box::new(config)),
+                    Err(error) => {
+                        tracing::error!("not reloaded: {error}");
+                        continue;
+                    }
+                },
+            };
+            let is_last = matches!(order, Order::Stop);
+            if is_last {
+                notify(NotifyState::Stopping);
+            }
+            if orders.send(order).await.is_err() || is_last {
+                return;
+            }
+        }
+    };
+    tokio::pin!(application);
+    tokio::select! {
+        () = relay => application.await?,
+        ended = &mut application => ended?,
+    }
+}
+
+/// Tells the service manager, if there is one.
+fn notify(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::debug!("the service manager was not told: {error}");
+    }
+}

@@ -13,9 +13,17 @@
     reason = "the harness is test code: a step that fails must end the test where it failed"
 )]
 
+pub mod browser;
 pub mod database;
+pub mod dkim;
+pub mod installation;
 pub mod log;
 pub mod port;
+pub mod postfix;
 pub mod programs;
+pub mod samples;
 pub mod scratch;
 pub mod server;
+pub mod sink;
+pub mod smtp;
+pub mod web;

@@ -1,2 +1,99 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-fn main() {}
+//! `fairtrackctl`: everything that is not serving.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use collector::cli::{self, Context, Output};
+use common::{
+    config::DEFAULT_PATH,
+    telemetry::{self, LogFormat},
+};
+
+const PROGRAM: &str = "fairtrackctl";
+
+/// Looks after an installation of Fairtrack.
+#[derive(Parser)]
+#[command(name = PROGRAM, version)]
+struct Options {
+    /// The configuration file
+    #[arg(long, global = true, value_name = "FILE", env = "FAIRTRACK_CONFIG", default_value = DEFAULT_PATH)]
+    config: PathBuf,
+    /// Read the configuration, print the effective one without secrets, and exit
+    #[arg(long)]
+    check: bool,
+    /// Print data as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make, rotate and list signing keys
+    #[command(subcommand)]
+    Keys(cli::keys::Command),
+    /// Take tracking URLs apart
+    #[command(subcommand)]
+    Link(cli::link::Command),
+    /// Bring the schema of the database up to date
+    Migrate,
+    /// Delete what has reached the end of its retention
+    #[command(subcommand)]
+    Retention(cli::retention::Command),
+    /// Make API tokens
+    #[command(subcommand)]
+    Token(cli::token::Command),
+    /// List, add, disable and erase users
+    #[command(subcommand)]
+    User(cli::user::Command),
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    telemetry::start(LogFormat::Text);
+    match run(options) {
+        Ok(status) => status,
+        Err(error) => {
+            telemetry::print_error(PROGRAM, &error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: Options) -> anyhow::Result<ExitCode> {
+    let context = Context {
+        config: options.config,
+        output: if options.json {
+            Output::Json
+        } else {
+            Output::Words
+        },
+    };
+    if options.check {
+        println!("{}", context.config()?.effective());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let Some(command) = options.command else {
+        eprintln!("{PROGRAM}: no command given (see --help)");
+        return Ok(ExitCode::from(MISUSE));
+    };
+    // Migrations need a runtime of several threads.
+    tokio::runtime::Runtime::new()?
+        .block_on(dispatch(&command, &context))
+        .map(|()| ExitCode::SUCCESS)
+}
+
+const MISUSE: u8 = 2;
+
+async fn dispatch(command: &Command, context: &Context) -> anyhow::Result<()> {
+    match command {
+        Command::Keys(command) => cli::keys::run(command, context),
+        Command::Link(command) => cli::link::run(command, context),
+        Command::Migrate => cli::migrate::run(context).await,
+        Command::Retention(command) => cli::retention::run(command, context).await,
+        Command::Token(command) => cli::token::run(command, context).await,
+        Command::User(command) => cli::user::run(command, context).await,
+    }
+}

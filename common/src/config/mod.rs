@@ -202,6 +202,13 @@ impl Config {
                 "longer than \"messages\": hits would outlive what they belong to".into(),
             ));
         }
+        if self.retention.recording_window.0 > self.retention.hits.0 {
+            return Err((
+                "retention.recording_window",
+                "longer than \"hits\": a message would lose hits while others are still counted"
+                    .into(),
+            ));
+        }
         if self.milter.deadline.0.is_zero() {
             return Err(("milter.deadline", "must be longer than nothing".into()));
         }

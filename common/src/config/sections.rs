@@ -195,6 +195,10 @@ pub struct Collector {
     /// The folder of what must outlive the database: erasures, to be done again after a restore, and signed heads of the
     /// consent log. Default: `/var/lib/fairtrack/journal`.
     pub journal: PathBuf,
+    /// The most room that the local hit log takes; what does not fit is answered and lost, and counted. Default: `1GB`.
+    pub hit_log_size: Size,
+    /// More hits than this on one message within a minute are answered, not recorded. Default: 100000.
+    pub flood_limit: u32,
     /// The longest that an answer waits for the batch that carries its hit. Default: `150ms`.
     pub answer_within: Period,
     /// How users sign in: `mail` or `header:NAME`. Default: `mail`.
@@ -214,6 +218,8 @@ impl Default for Collector {
                 .collect(),
             hit_log: "/var/lib/fairtrack/hits".into(),
             journal: "/var/lib/fairtrack/journal".into(),
+            hit_log_size: Size(1_000_000_000),
+            flood_limit: 100_000,
             answer_within: Period::millis(150),
             sign_in: SignIn::Mail,
             workers: None,

@@ -4,26 +4,42 @@
 //! One file for each table: the row, `New…` for inserting, the queries. The connection is the last argument.
 
 pub mod acts;
+pub mod api_tokens;
 pub mod audit;
 pub mod consent_events;
 pub mod consent_requests;
 pub mod controllers;
 pub mod erasures;
+pub mod hits;
+pub mod locks;
 pub mod notices;
 pub mod observed;
+pub mod partitions;
 pub mod recipient_links;
+pub mod recordings;
+pub mod retention;
 pub mod schema;
+pub mod sessions;
+pub mod settlements;
+pub mod sign_in_links;
 pub mod standings;
 pub mod subjects;
 pub mod suppressions;
+mod unnest;
 pub mod users;
 pub mod withdrawals;
 
 use std::time::Duration;
 
-use diesel::result::{ConnectionError, Error as DieselError};
+use diesel::{
+    QueryResult, QueryableByName,
+    migration::MigrationSource,
+    pg::Pg,
+    result::{ConnectionError, Error as DieselError},
+    sql_types::{Nullable, Text},
+};
 use diesel_async::{
-    AsyncConnection, AsyncMigrationHarness, AsyncPgConnection,
+    AsyncConnection, AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl,
     pooled_connection::{
         AsyncDieselConnectionManager,
         deadpool::{Object, Pool, PoolError},
@@ -33,8 +49,14 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::config;
 
+/// Why a query gave no answer.
+pub use diesel::result::Error as QueryError;
+
 /// A connection.
 pub type Connection = AsyncPgConnection;
+
+/// Gives a connection its `transaction`; re-exported so that callers need not name the library.
+pub use diesel_async::AsyncConnection as Transactions;
 
 /// A connection lent by the pool.
 pub type Lent = Object<AsyncPgConnection>;
@@ -59,6 +81,23 @@ pub enum DbError {
     Pool(#[from] PoolError),
     #[error("the database refused")]
     Query(#[from] DieselError),
+}
+
+impl DbError {
+    /// Tells whether the database refused what it was given, so that giving it again will not help; not that it was
+    /// away, busy or read-only.
+    pub fn is_refusal(&self) -> bool {
+        use diesel::result::DatabaseErrorKind::{
+            CheckViolation, ForeignKeyViolation, NotNullViolation,
+        };
+        matches!(
+            self,
+            Self::Query(DieselError::DatabaseError(
+                CheckViolation | ForeignKeyViolation | NotNullViolation,
+                _
+            ))
+        )
+    }
 }
 
 impl Db {
@@ -94,7 +133,8 @@ pub async fn connect(url: &str) -> Result<Connection, DbError> {
     Ok(AsyncPgConnection::establish(url).await?)
 }
 
-/// Brings the schema up to date and returns the names of the migrations that ran.
+/// Brings the schema up to date and returns the names of the migrations that ran. Needs a multi-threaded runtime, as the
+/// two functions below do.
 ///
 /// # Errors
 ///
@@ -118,6 +158,31 @@ pub async fn revert_all(url: &str) -> Result<Vec<String>, DbError> {
         .revert_all_migrations(MIGRATIONS)
         .map_err(|error| DbError::Migrate(error.to_string()))?;
     Ok(undone.iter().map(ToString::to_string).collect())
+}
+
+/// Tells whether the database has the schema that this program needs; newer ones are fine.
+///
+/// # Errors
+///
+/// Fails if the database cannot be asked, or was never migrated.
+pub async fn is_current(connection: &mut Connection) -> QueryResult<bool> {
+    let newest =
+        diesel::sql_query("SELECT max(version) AS version FROM __diesel_schema_migrations")
+            .get_result::<Newest>(connection)
+            .await?
+            .version;
+    let needed = MigrationSource::<Pg>::migrations(&MIGRATIONS)
+        .map_err(DieselError::QueryBuilderError)?
+        .iter()
+        .map(|migration| migration.name().version().as_owned().to_string())
+        .max();
+    Ok(newest >= needed)
+}
+
+#[derive(QueryableByName)]
+struct Newest {
+    #[diesel(sql_type = Nullable<Text>)]
+    version: Option<String>,
 }
 
 /// Returns the names of migrations that the database lacks; none means that it is up to date.

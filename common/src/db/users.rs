@@ -5,7 +5,10 @@ use diesel::{QueryResult, prelude::*};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::{Connection, schema::users};
+use super::{
+    Connection,
+    schema::{sign_in_links, users},
+};
 use crate::{
     ids::{ControllerId, UserId},
     language::Language,
@@ -169,4 +172,49 @@ pub async fn enable(
         .execute(connection)
         .await?;
     Ok(changed > 0)
+}
+
+/// Makes a user an administrator; false if there is no such user.
+pub async fn appoint(
+    controller: &ControllerId,
+    login: &str,
+    connection: &mut Connection,
+) -> QueryResult<bool> {
+    let changed = diesel::update(users::table)
+        .filter(
+            users::controller_id
+                .eq(controller.as_str())
+                .and(users::login.eq(login)),
+        )
+        .set(users::is_admin.eq(true))
+        .execute(connection)
+        .await?;
+    Ok(changed > 0)
+}
+
+/// Deletes a user with everything that belongs to the account; false if there is no such user.
+///
+/// Consent events stay: they name the account by a random number, and are the recipients' proof.
+pub async fn erase(
+    controller: &ControllerId,
+    login: &str,
+    connection: &mut Connection,
+) -> QueryResult<bool> {
+    diesel::delete(sign_in_links::table)
+        .filter(
+            sign_in_links::controller_id
+                .eq(controller.as_str())
+                .and(sign_in_links::login.eq(login)),
+        )
+        .execute(connection)
+        .await?;
+    let deleted = diesel::delete(users::table)
+        .filter(
+            users::controller_id
+                .eq(controller.as_str())
+                .and(users::login.eq(login)),
+        )
+        .execute(connection)
+        .await?;
+    Ok(deleted > 0)
 }

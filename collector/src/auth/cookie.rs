@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The session cookie: of this host only, not readable by scripts, not sent along by other sites' forms.
+
+use actix_web::{
+    HttpRequest,
+    cookie::{Cookie, SameSite, time::Duration},
+};
+use common::config::Controller;
+
+use crate::auth::sign_in::SESSION_DAYS;
+
+/// Makes the cookie that carries a session's secret.
+pub fn session_cookie(controller: &Controller, secret: String) -> Cookie<'static> {
+    cookie(controller, secret, Duration::days(SESSION_DAYS))
+}
+
+/// Makes the cookie that takes the session's place when it ends.
+pub fn end_cookie(controller: &Controller) -> Cookie<'static> {
+    cookie(controller, String::new(), Duration::ZERO)
+}
+
+/// Returns the secret that a browser showed.
+pub fn session_secret(request: &HttpRequest, controllers: &[&Controller]) -> Option<String> {
+    let name = name(controllers.iter().any(|controller| is_secure(controller)));
+    let cookie = request.cookie(name)?;
+    (cookie.value().len() == 43).then(|| cookie.value().to_owned())
+}
+
+fn cookie(controller: &Controller, value: String, age: Duration) -> Cookie<'static> {
+    let is_secure = is_secure(controller);
+    Cookie::build(name(is_secure), value)
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .secure(is_secure)
+        .max_age(age)
+        .finish()
+}
+
+/// `__Host-` makes browsers refuse the cookie from anybody but this host, over https; plain http is for loopback only.
+fn name(is_secure: bool) -> &'static str {
+    if is_secure {
+        "__Host-fairtrack"
+    } else {
+        "fairtrack"
+    }
+}
+
+fn is_secure(controller: &Controller) -> bool {
+    controller.public_url.starts_with("https:")
+}

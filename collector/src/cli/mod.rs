@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The commands of `fairtrackctl`, one file each.
+
+pub mod keys;
+pub mod link;
+pub mod migrate;
+pub mod retention;
+pub mod token;
+pub mod user;
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use common::{
+    config::Config,
+    db::{self, Connection},
+};
+use serde::Serialize;
+
+/// What every command is given.
+pub struct Context {
+    /// The configuration file; read by the commands that need it.
+    pub config: PathBuf,
+    pub output: Output,
+}
+
+/// The form in which data is printed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Output {
+    Json,
+    Words,
+}
+
+impl Context {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it cannot be used.
+    pub fn config(&self) -> anyhow::Result<Config> {
+        Ok(Config::read(&self.config)?)
+    }
+
+    /// Prints data, as JSON or in words.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the data has no JSON form.
+    pub fn print<T: Serialize>(
+        &self,
+        data: &T,
+        words: impl FnOnce(&T) -> String,
+    ) -> anyhow::Result<()> {
+        let text = match self.output {
+            Output::Json => serde_json::to_string_pretty(data)?,
+            Output::Words => words(data),
+        };
+        let text = text.trim_end();
+        if !text.is_empty() {
+            println!("{text}");
+        }
+        Ok(())
+    }
+}
+
+/// Connects to the configured database.
+///
+/// # Errors
+///
+/// Fails if it cannot be reached.
+pub async fn connect(config: &Config) -> anyhow::Result<Connection> {
+    db::connect(config.database.url.expose())
+        .await
+        .context("the database is not reachable")
+}

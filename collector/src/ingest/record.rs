@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! One transaction for each batch: consent asked again, then hits and their settlement written.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+    time::Instant,
+};
+
+use chrono::{DateTime, Utc};
+use common::{
+    config::Config,
+    consent::{Rule, Standing},
+    db::{
+        Connection, DbError, Transactions, hits,
+        recordings::{self, Recording},
+        settlements::{self, Settlement},
+        standings,
+    },
+    ids::{ControllerId, MessageId, SubjectRef},
+    keys::KeyRing,
+};
+
+use super::{
+    Hit,
+    cover::{self, Facts},
+};
+use crate::metrics::{Dropped, Metrics};
+
+/// Writes batches of hits down; cheap to clone.
+#[derive(Clone)]
+pub struct Recorder {
+    config: Arc<Config>,
+    keys: Arc<KeyRing>,
+    metrics: Arc<Metrics>,
+}
+
+type Standings = HashMap<ControllerId, HashMap<SubjectRef, Standing>>;
+
+impl Recorder {
+    /// Makes a recorder.
+    pub fn new(config: Arc<Config>, keys: Arc<KeyRing>, metrics: Arc<Metrics>) -> Self {
+        Self {
+            config,
+            keys,
+            metrics,
+        }
+    }
+
+    /// Writes a batch down; when this returns, all of it is committed that may be kept.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the database does not take it; then nothing of it is written, unless the connection broke at the very
+    /// end. The same hits may be handed over again.
+    pub(super) async fn record(
+        &self,
+        batch: &[&Hit],
+        now: DateTime<Utc>,
+        connection: &mut Connection,
+    ) -> Result<(), DbError> {
+        let started = Instant::now();
+        let dropped = connection
+            .transaction(async |connection| self.write(batch, now, connection).await)
+            .await?;
+        self.metrics.batch(batch.len(), started.elapsed());
+        self.metrics.recorded(batch.len() - dropped.len());
+        for reason in dropped {
+            self.metrics.dropped(reason);
+        }
+        Ok(())
+    }
+
+    /// Does all that a batch does, with nothing: afterwards the connection knows every statement, and the first batch
+    /// takes no longer than later ones.
+    pub(super) async fn warm_up(&self, connection: &mut Connection) -> Result<(), DbError> {
+        let controllers: Vec<&str> = self.controllers();
+        recordings::lock(&controllers, &[], connection).await?;
+        for controller in &self.config.controllers {
+            standings::by_subject(&controller.id, &[], &self.keys, connection).await?;
+        }
+        hits::insert(&[], connection).await?;
+        settlements::schedule(&[], connection).await?;
+        Ok(())
+    }
+
+    async fn write(
+        &self,
+        batch: &[&Hit],
+        now: DateTime<Utc>,
+        connection: &mut Connection,
+    ) -> Result<Vec<Dropped>, DbError> {
+        let messages: HashSet<MessageId> = batch.iter().map(|hit| hit.message).collect();
+        let ids: Vec<_> = messages.into_iter().map(|message| message.0).collect();
+        let recordings = recordings::lock(&self.controllers(), &ids, connection).await?;
+        let standings = self.standings(&recordings, connection).await?;
+
+        let mut rows = Vec::with_capacity(batch.len());
+        let mut dropped = Vec::new();
+        let mut due = BTreeMap::new();
+        for hit in batch {
+            match self.row(hit, &recordings, &standings, now) {
+                Ok(row) => {
+                    let settled = row.at + self.config.classify.settle.delta();
+                    due.entry((row.controller.clone(), row.message))
+                        .and_modify(|earliest: &mut DateTime<Utc>| {
+                            *earliest = settled.min(*earliest);
+                        })
+                        .or_insert(settled);
+                    rows.push(row);
+                }
+                Err(reason) => dropped.push(reason),
+            }
+        }
+        if !rows.is_empty() {
+            hits::insert(&rows, connection).await?;
+            let due: Vec<Settlement> = due
+                .into_iter()
+                .map(|((controller, message), due_at)| Settlement {
+                    controller,
+                    message,
+                    due_at,
+                })
+                .collect();
+            settlements::schedule(&due, connection).await?;
+        }
+        Ok(dropped)
+    }
+
+    fn row(
+        &self,
+        hit: &Hit,
+        recordings: &HashMap<MessageId, Recording>,
+        standings: &Standings,
+        now: DateTime<Utc>,
+    ) -> Result<hits::New, Dropped> {
+        let recording = recordings.get(&hit.message).ok_or(Dropped::Unknown)?;
+        let controller = self
+            .config
+            .controller(&recording.controller)
+            .ok_or(Dropped::Unknown)?;
+        let facts = Facts {
+            recording,
+            standings: standings
+                .get(&recording.controller)
+                .ok_or(Dropped::Untracked)?,
+            rule: Rule::of(controller),
+        };
+        let at = hit.at();
+        let window = self.config.retention.recording_window.delta();
+        cover::check(&facts, hit.purpose(), at, window, now)?;
+        Ok(hits::New {
+            controller: recording.controller.clone(),
+            message: hit.message,
+            at,
+            id: hit.id(),
+            kind: hit.purpose().code(),
+            // No message has so many links: the milter counts them in the same type.
+            ordinal: i16::try_from(hit.ordinal).map_err(|_too_large| Dropped::Unknown)?,
+            features: hit.features.clone(),
+            class: "unknown",
+            confidence: 30,
+            reasons: vec!["R60".into()],
+            rules_version: 0,
+        })
+    }
+
+    async fn standings(
+        &self,
+        recordings: &HashMap<MessageId, Recording>,
+        connection: &mut Connection,
+    ) -> Result<Standings, DbError> {
+        let mut wanted: HashMap<&ControllerId, HashSet<SubjectRef>> = HashMap::new();
+        for recording in recordings.values() {
+            wanted
+                .entry(&recording.controller)
+                .or_default()
+                .extend(&recording.recipients);
+        }
+        let mut standings = HashMap::with_capacity(wanted.len());
+        for (controller, subjects) in wanted {
+            let subjects: Vec<SubjectRef> = subjects.into_iter().collect();
+            let found =
+                standings::by_subject(controller, &subjects, &self.keys, connection).await?;
+            standings.insert(controller.clone(), found);
+        }
+        Ok(standings)
+    }
+
+    fn controllers(&self) -> Vec<&str> {
+        self.config
+            .controllers
+            .iter()
+            .map(|controller| controller.id.as_str())
+            .collect()
+    }
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Replay: what waited in the local log goes to the database, oldest first, exactly once.
+//!
+//! A file is deleted after all of it is committed. Where the program dies in between, the file is read again, and what
+//! is in the database already is left as it is: hits are stored by their names.
+
+use std::{path::Path, time::Duration};
+
+use chrono::Utc;
+use common::{
+    config,
+    db::{self, Connection, DbError},
+};
+
+use super::{Hit, HitLog, Recorder, segment::Records};
+use crate::metrics::Metrics;
+
+/// Hits that go into one transaction.
+const BATCH: usize = 500;
+/// How long a batch may take before the connection is given up.
+const PATIENCE: Duration = Duration::from_secs(30);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Replays whatever comes into the log, for ever.
+pub async fn replay(
+    log: HitLog,
+    recorder: Recorder,
+    database: config::Database,
+    metrics: std::sync::Arc<Metrics>,
+) {
+    let mut connection = None;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let Some(path) = log.oldest() else {
+            log.changed().await;
+            continue;
+        };
+        match replay_file(&path, &recorder, &database, &mut connection, &metrics).await {
+            Ok(()) => {
+                pause = FIRST_PAUSE;
+                if let Err(error) = log.finish(&path) {
+                    tracing::error!(
+                        "failed to delete replayed file \"{}\": {error}",
+                        path.display()
+                    );
+                    tokio::time::sleep(LONGEST_PAUSE).await;
+                }
+            }
+            Err(ReplayError::Read(error)) => {
+                tracing::error!("failed to read \"{}\", set aside: {error}", path.display());
+                log.set_aside(&path);
+            }
+            Err(ReplayError::Database) => {
+                connection = None;
+                tokio::time::sleep(pause).await;
+                pause = LONGEST_PAUSE.min(pause * 2);
+            }
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ReplayError {
+    #[error("the database does not take it")]
+    Database,
+    #[error("the file cannot be read")]
+    Read(#[from] std::io::Error),
+}
+
+async fn replay_file(
+    path: &Path,
+    recorder: &Recorder,
+    database: &config::Database,
+    connection: &mut Option<Connection>,
+    metrics: &Metrics,
+) -> Result<(), ReplayError> {
+    let mut records = Records::open(path)?;
+    loop {
+        let mut batch = Vec::with_capacity(BATCH);
+        while batch.len() < BATCH
+            && let Some(hit) = records.next()?
+        {
+            batch.push(hit);
+        }
+        if batch.is_empty() {
+            break;
+        }
+        let lent = match connection.take() {
+            Some(lent) => lent,
+            None => connect(database).await?,
+        };
+        let lent = connection.insert(lent);
+        within(hand_over(&batch, recorder, lent, metrics)).await?;
+        metrics
+            .replayed
+            .add(u64::try_from(batch.len()).unwrap_or(u64::MAX));
+    }
+    if !records.is_whole() {
+        metrics.log_torn.add(1);
+        tracing::info!(
+            "\"{}\" ends in a torn record, as after a kill",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
+async fn connect(database: &config::Database) -> Result<Connection, ReplayError> {
+    within(db::connect(database.url.expose())).await
+}
+
+async fn within<T>(step: impl Future<Output = Result<T, DbError>>) -> Result<T, ReplayError> {
+    match tokio::time::timeout(PATIENCE, step).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => {
+            tracing::debug!("the database is not ready for a replay: {error}");
+            Err(ReplayError::Database)
+        }
+        Err(_elapsed) => Err(ReplayError::Database),
+    }
+}
+
+/// Records a batch; one that the database refuses is recorded hit by hit, so that one odd hit holds up no other.
+async fn hand_over(
+    batch: &[Hit],
+    recorder: &Recorder,
+    connection: &mut Connection,
+    metrics: &Metrics,
+) -> Result<(), DbError> {
+    let all: Vec<&Hit> = batch.iter().collect();
+    match recorder.record(&all, Utc::now(), connection).await {
+        Err(error) if error.is_refusal() => {}
+        other => return other,
+    }
+    for hit in all {
+        match recorder.record(&[hit], Utc::now(), connection).await {
+            Err(error) if error.is_refusal() => {
+                tracing::warn!("a hit in the log was refused by the database: {error}");
+                metrics.lost.add(1);
+            }
+            other => other?,
+        }
+    }
+    Ok(())
+}

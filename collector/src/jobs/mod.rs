@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What goes on beside the answers. Each job may run in several collectors at once and does its work once.
+
+mod registration;
+pub mod retention;
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use crate::{
+    ingest::{self, HitLog, Recorder},
+    metrics::Metrics,
+    state::State,
+};
+
+/// Starts every job; they end when the set is dropped or shut down.
+pub fn start(
+    state: &State,
+    recorder: Recorder,
+    log: &HitLog,
+    metrics: &Arc<Metrics>,
+) -> JoinSet<()> {
+    let mut jobs = JoinSet::new();
+    jobs.spawn(registration::register(state.clone()));
+    jobs.spawn(retention::run_daily(state.clone()));
+    jobs.spawn(ingest::replay(
+        log.clone(),
+        recorder,
+        state.config.database.clone(),
+        Arc::clone(metrics),
+    ));
+    jobs
+}

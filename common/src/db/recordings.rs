@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What recording asks of a message: whose it is, what went into it, until when, and who received it.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use diesel::{QueryResult, prelude::*};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::{
+    Connection,
+    schema::{message_recipients, messages},
+};
+use crate::{
+    consent::Purpose,
+    ids::{ControllerId, MessageId, SubjectRef, UserId},
+};
+
+/// A message, as far as the recording of its hits looks at it.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    pub controller: ControllerId,
+    pub sender: UserId,
+    pub sent_at: DateTime<Utc>,
+    /// Whether the pixel went in.
+    pub opens: bool,
+    /// Whether links were rewritten.
+    pub links: bool,
+    /// When a recipient ended the recording, for all.
+    pub stopped_at: Option<DateTime<Utc>>,
+    /// By envelope; none once all of them were erased.
+    pub recipients: Vec<SubjectRef>,
+}
+
+impl Recording {
+    /// Tells whether the message was instrumented for a purpose.
+    pub fn is_instrumented_for(&self, purpose: Purpose) -> bool {
+        match purpose {
+            Purpose::Click => self.links,
+            Purpose::Open => self.opens,
+        }
+    }
+}
+
+type Row = (
+    String,
+    Uuid,
+    Uuid,
+    DateTime<Utc>,
+    bool,
+    bool,
+    Option<DateTime<Utc>>,
+);
+
+/// Returns those of the messages that exist under one of the controllers, and locks them until the transaction ends.
+///
+/// Design note: the lock lets others read and count, but a withdrawal waits for it. So either a hit is committed first
+/// and the withdrawal deletes it, or the withdrawal is, and whoever asks for consent *after* this call sees it.
+pub async fn lock(
+    controllers: &[&str],
+    ids: &[Uuid],
+    connection: &mut Connection,
+) -> QueryResult<HashMap<MessageId, Recording>> {
+    let rows: Vec<Row> = messages::table
+        .filter(
+            messages::controller_id
+                .eq_any(controllers)
+                .and(messages::id.eq_any(ids)),
+        )
+        .order((messages::controller_id, messages::id))
+        .select((
+            messages::controller_id,
+            messages::id,
+            messages::user_id,
+            messages::sent_at,
+            messages::opens,
+            messages::links,
+            messages::stopped_at,
+        ))
+        .for_key_share()
+        .load(connection)
+        .await?;
+    let recipients: Vec<(Uuid, Uuid)> = message_recipients::table
+        .filter(
+            message_recipients::controller_id
+                .eq_any(controllers)
+                .and(message_recipients::message_id.eq_any(ids)),
+        )
+        .select((
+            message_recipients::message_id,
+            message_recipients::subject_ref,
+        ))
+        .load(connection)
+        .await?;
+    let mut found: HashMap<MessageId, Recording> = rows
+        .into_iter()
+        .map(
+            |(controller, id, user, sent_at, opens, links, stopped_at)| {
+                let recording = Recording {
+                    controller: ControllerId(controller),
+                    sender: UserId(user),
+                    sent_at,
+                    opens,
+                    links,
+                    stopped_at,
+                    recipients: Vec::with_capacity(1),
+                };
+                (MessageId(id), recording)
+            },
+        )
+        .collect();
+    for (message, subject) in recipients {
+        if let Some(recording) = found.get_mut(&MessageId(message)) {
+            recording.recipients.push(SubjectRef(subject));
+        }
+    }
+    Ok(found)
+}
