@@ -26,6 +26,7 @@ use crate::{
     listeners::{Listeners, Public},
     mail::Mailer,
     metrics::Metrics,
+    recipient::desk::Desk,
     routes,
     state::State,
     tracking::{Front, Tracking},
@@ -111,6 +112,7 @@ impl Site {
             db: Db::new(&config.database),
             keys: Arc::new(KeyRing::read(&config.keys.file)?),
             mailer: Mailer::new(&config.mail)?,
+            desk: Desk::default(),
         };
         let recorder = Recorder::new(
             Arc::clone(&state.config),

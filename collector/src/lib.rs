@@ -14,6 +14,7 @@ pub mod listeners;
 pub mod mail;
 pub mod metrics;
 pub mod page;
+pub mod recipient;
 pub mod routes;
 pub mod sender;
 pub mod state;

@@ -116,8 +116,9 @@ pub fn admit(standing: &Standing, statement: &Statement) -> Result<(), Inadmissi
     }
 }
 
-/// Returns what a no is to be written down as: a withdrawal where something had been allowed, else a denial; `None`
-/// where the same no stands already and nothing was allowed since, so that saying it twice makes one event.
+/// Returns what a no is to be written down as: a withdrawal where something had been allowed, else a denial.
+///
+/// Returns `None` where the same no stands already and nothing was allowed since: saying it twice makes one event.
 pub fn refusal(standing: &Standing, purpose: Purpose, scope: Scope) -> Option<State> {
     let mut own = standing
         .events
