@@ -24,6 +24,7 @@ use crate::{
     ingest::{HitLog, Ingest, Recorder},
     jobs,
     listeners::{Listeners, Public},
+    live::Live,
     mail::Mailer,
     metrics::Metrics,
     recipient::desk::Desk,
@@ -113,6 +114,7 @@ impl Site {
             keys: Arc::new(KeyRing::read(&config.keys.file)?),
             mailer: Mailer::new(&config.mail)?,
             desk: Desk::default(),
+            live: Live::default(),
         };
         let recorder = Recorder::new(
             Arc::clone(&state.config),

@@ -24,6 +24,8 @@ pub fn start(
     let mut jobs = JoinSet::new();
     jobs.spawn(registration::register(state.clone()));
     jobs.spawn(retention::run_daily(state.clone()));
+    let live = state.live.clone();
+    jobs.spawn(live.listen(state.config.database.url.expose().to_owned()));
     jobs.spawn(ingest::replay(
         log.clone(),
         recorder,

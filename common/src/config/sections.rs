@@ -136,10 +136,14 @@ pub struct Milter {
     pub max_message_size: Size,
     /// The time for everything done at end of message, the database included. Default: `1500ms`.
     pub deadline: Period,
+    /// The memory that all messages in work may take together; more are left untouched. Default: `512MB`.
+    pub max_in_flight: Size,
     /// More sessions than this are closed at once, so that Postfix goes on without us. Default: 1000.
     pub max_sessions: usize,
     /// Who may use Fairtrack: `all` or `listed`. Default: `all`.
     pub users: Users,
+    /// Whether nothing is instrumented while the collector has not answered for a minute. Default: true.
+    pub health_gate: bool,
 }
 
 impl Default for Milter {
@@ -150,8 +154,10 @@ impl Default for Milter {
             socket_group: None,
             max_message_size: Size(25_000_000),
             deadline: Period::millis(1500),
+            max_in_flight: Size(512_000_000),
             max_sessions: 1000,
             users: Users::All,
+            health_gate: true,
         }
     }
 }

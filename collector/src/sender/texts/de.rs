@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! German.
 
-use super::{Common, Errors, SignIn, Texts};
+use super::{Common, Errors, Notification, SignIn, Texts};
 
 pub(super) static TEXTS: Texts = Texts {
     common: Common {
@@ -13,6 +13,7 @@ pub(super) static TEXTS: Texts = Texts {
         bell: "Mitteilungen, ungelesen: {n}",
         sign_out: "Abmelden",
         back: "Zurück",
+        no_subject: "(kein Betreff)",
     },
     errors: Errors {
         bad_request: (
@@ -39,6 +40,13 @@ pub(super) static TEXTS: Texts = Texts {
             "Etwas ist schiefgegangen",
             "Der Fehler liegt bei uns und wurde festgehalten. Ihre E-Mails sind davon nicht betroffen.",
         ),
+    },
+    notification: Notification {
+        first_open: "„{subject}“ wurde geöffnet",
+        first_click: "„{subject}“: Der Link „{link}“ wurde angeklickt",
+        repeat_open: "„{subject}“ wurde nach einer Pause erneut geöffnet",
+        warning: "Eine Wahl in einer Nachricht war nicht verständlich und galt als Nein: {detail}",
+        a_link: "ein Link",
     },
     sign_in: SignIn {
         title: "Anmelden",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! English.
 
-use super::{Common, Errors, SignIn, Texts};
+use super::{Common, Errors, Notification, SignIn, Texts};
 
 pub(super) static TEXTS: Texts = Texts {
     common: Common {
@@ -13,6 +13,7 @@ pub(super) static TEXTS: Texts = Texts {
         bell: "Notifications, unread: {n}",
         sign_out: "Sign out",
         back: "Back",
+        no_subject: "(no subject)",
     },
     errors: Errors {
         bad_request: (
@@ -39,6 +40,13 @@ pub(super) static TEXTS: Texts = Texts {
             "Something went wrong",
             "It is our fault, not yours, and it has been written down. Your mail is not affected.",
         ),
+    },
+    notification: Notification {
+        first_open: "“{subject}” was opened",
+        first_click: "“{subject}”: the link “{link}” was followed",
+        repeat_open: "“{subject}” was opened again after a while",
+        warning: "A choice in a message was not understood and counted as no: {detail}",
+        a_link: "a link",
     },
     sign_in: SignIn {
         title: "Sign in",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! French.
 
-use super::{Common, Errors, SignIn, Texts};
+use super::{Common, Errors, Notification, SignIn, Texts};
 
 pub(super) static TEXTS: Texts = Texts {
     common: Common {
@@ -13,6 +13,7 @@ pub(super) static TEXTS: Texts = Texts {
         bell: "Notifications, non lues : {n}",
         sign_out: "Se déconnecter",
         back: "Retour",
+        no_subject: "(sans objet)",
     },
     errors: Errors {
         bad_request: (
@@ -39,6 +40,13 @@ pub(super) static TEXTS: Texts = Texts {
             "Un problème est survenu",
             "La faute est la nôtre, pas la vôtre, et elle a été consignée. Votre messagerie n’est pas touchée.",
         ),
+    },
+    notification: Notification {
+        first_open: "« {subject} » a été ouvert",
+        first_click: "« {subject} » : le lien « {link} » a été suivi",
+        repeat_open: "« {subject} » a été rouvert après un certain temps",
+        warning: "Un choix dans un message n’a pas été compris et a été considéré comme un non : {detail}",
+        a_link: "un lien",
     },
     sign_in: SignIn {
         title: "Connexion",

@@ -6,6 +6,7 @@
 mod de;
 mod en;
 mod fr;
+pub mod notification;
 mod pl;
 
 use common::language::Language;
@@ -14,6 +15,7 @@ use common::language::Language;
 pub struct Texts {
     pub common: Common,
     pub errors: Errors,
+    pub notification: Notification,
     pub sign_in: SignIn,
 }
 
@@ -28,6 +30,7 @@ pub struct Common {
     pub bell: &'static str,
     pub sign_out: &'static str,
     pub back: &'static str,
+    pub no_subject: &'static str,
 }
 
 /// What pages say when something did not work.
@@ -38,6 +41,15 @@ pub struct Errors {
     pub too_often: (&'static str, &'static str),
     pub unavailable: (&'static str, &'static str),
     pub other: (&'static str, &'static str),
+}
+
+/// What notifications say; `{subject}`, `{link}` and `{detail}` where they occur.
+pub struct Notification {
+    pub first_open: &'static str,
+    pub first_click: &'static str,
+    pub repeat_open: &'static str,
+    pub warning: &'static str,
+    pub a_link: &'static str,
 }
 
 /// What the sign-in pages and the mailed link say.

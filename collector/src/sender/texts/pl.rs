@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Polish.
 
-use super::{Common, Errors, SignIn, Texts};
+use super::{Common, Errors, Notification, SignIn, Texts};
 
 pub(super) static TEXTS: Texts = Texts {
     common: Common {
@@ -13,6 +13,7 @@ pub(super) static TEXTS: Texts = Texts {
         bell: "Powiadomienia, nieprzeczytane: {n}",
         sign_out: "Wyloguj",
         back: "Wstecz",
+        no_subject: "(bez tematu)",
     },
     errors: Errors {
         bad_request: (
@@ -39,6 +40,13 @@ pub(super) static TEXTS: Texts = Texts {
             "Coś poszło nie tak",
             "To nasz błąd, nie Twój, i został zapisany. Twoja poczta działa bez zmian.",
         ),
+    },
+    notification: Notification {
+        first_open: "Otwarto wiadomość „{subject}”",
+        first_click: "„{subject}”: kliknięto link „{link}”",
+        repeat_open: "Po przerwie ponownie otwarto „{subject}”",
+        warning: "Wyboru w wiadomości nie udało się zrozumieć, więc przyjęto „nie”: {detail}",
+        a_link: "link",
     },
     sign_in: SignIn {
         title: "Logowanie",

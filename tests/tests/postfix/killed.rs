@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The milter is killed while it answers: each message arrives once and whole, old or new.
+//!
+//! A milter that sends a new body piece by piece fails here: Postfix then delivers a mixture of both, or loses the
+//! message after having taken it.
+
+use std::time::{Duration, Instant};
+
+use harness::{
+    messages::{Encoding, Message},
+    needs,
+    sink::Delivery,
+    site::{ALICE, BOB, PASSWORD, Said, Site},
+    smtp::Session,
+};
+
+const TRIALS: u32 = 40;
+
+#[tokio::test]
+async fn message_arrives_once_and_whole_whenever_the_milter_is_killed() {
+    needs!(PostgreSql, Postfix, OpenDkim);
+    let site = Site::start().await;
+    site.user(ALICE).await;
+    site.says(BOB, Said::Yes).await;
+    let message = large_message();
+
+    // How long it takes, and what comes of it, when nobody is killed.
+    let milter = site.installation.start_milter().await;
+    let begun = Instant::now();
+    let reference = site.deliver(ALICE, &[BOB], &message).await;
+    let span = begun.elapsed();
+    drop(milter);
+    assert_eq!(site.artefacts(&reference).pixels.len(), 1);
+    let instrumented = without_tokens(&reference);
+
+    let mut old = 0;
+    for trial in 0..TRIALS {
+        let mut milter = site.installation.start_milter().await;
+        let mut session = Session::open_as(site.postfix.submission_port(), ALICE, PASSWORD).await;
+        session.send_without_waiting(ALICE, &[BOB], &message).await;
+        // Not waiting for something: the moment of death is what differs between trials.
+        tokio::time::sleep(moment(trial, span)).await;
+        milter.kill9();
+        let reply = session.reply().await;
+        assert_eq!(reply.code, 250, "trial {trial}: {}", reply.text);
+
+        let delivery = site.sink.next().await;
+        site.postfix.wait_until_idle().await;
+
+        assert!(site.sink.take().is_none(), "trial {trial}: it came twice");
+        if delivery.without_trace_and_signature() == message {
+            old += 1;
+        } else {
+            assert!(
+                without_tokens(&delivery) == instrumented,
+                "trial {trial}: neither old nor new"
+            );
+        }
+    }
+
+    assert_eq!(site.postfix.corrupt(), 0);
+    // Deaths before and after the answer were both among the trials.
+    assert!(
+        old > 0 && old < TRIALS,
+        "{old} of {TRIALS} arrived as they came"
+    );
+}
+
+/// The deaths are spread over the time that a whole delivery takes, denser towards the answer.
+fn moment(trial: u32, span: Duration) -> Duration {
+    span * trial / TRIALS
+}
+
+fn large_message() -> Vec<u8> {
+    let mut html = String::from("<html><body>\r\n");
+    for number in 0..30_000 {
+        html.push_str(&format!(
+            "<p>Item {number}: <a href=\"https://shop.example.org/item/{number}\">look</a> at it now</p>\r\n"
+        ));
+    }
+    html.push_str("</body></html>\r\n");
+    Message::new(ALICE, BOB)
+        .without_text()
+        .html(&html)
+        .encoding(Encoding::EightBit)
+        .build()
+}
+
+/// Each message has tokens of its own; everything else is the same.
+fn without_tokens(delivery: &Delivery) -> Vec<u8> {
+    let message = delivery.without_trace_and_signature();
+    let mut text = String::from_utf8(message).unwrap();
+    for start in ["/o/", "/l/", "/c/"] {
+        let pieces: Vec<&str> = text.split(start).collect();
+        let (first, rest) = pieces.split_first().unwrap();
+        let mut joined = (*first).to_owned();
+        for piece in rest {
+            joined.push_str(start);
+            joined.push_str(piece.get(common::token::LENGTH..).unwrap_or(piece));
+        }
+        text = joined;
+    }
+    text.into_bytes()
+}
