@@ -27,6 +27,7 @@ use crate::{
     live::Live,
     mail::Mailer,
     metrics::Metrics,
+    recipient::desk::Desk,
     routes,
     state::State,
     tracking::{Front, Tracking},
@@ -112,6 +113,7 @@ impl Site {
             db: Db::new(&config.database),
             keys: Arc::new(KeyRing::read(&config.keys.file)?),
             mailer: Mailer::new(&config.mail)?,
+            desk: Desk::default(),
             live: Live::default(),
         };
         let recorder = Recorder::new(

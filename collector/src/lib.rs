@@ -16,6 +16,7 @@ pub mod live;
 pub mod mail;
 pub mod metrics;
 pub mod page;
+pub mod recipient;
 pub mod report;
 pub mod routes;
 pub mod sender;

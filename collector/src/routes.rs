@@ -6,13 +6,14 @@ use actix_web::{
     web::{self, ServiceConfig, delete, get, patch, post},
 };
 
-use crate::{api, assets, sender};
+use crate::{api, assets, recipient, sender};
 
 /// Adds every public route to an application.
 pub fn configure(app: &mut ServiceConfig) {
     // Pixels and tracked links: no page, no cookie, no wait.
 
     // The person observed: choices, notice, rights.
+    recipient::configure(app);
 
     // Programs: the API and its description.
     app.service(

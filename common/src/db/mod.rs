@@ -17,6 +17,7 @@ pub mod locks;
 pub mod messages;
 pub mod notices;
 pub mod notifications_feed;
+pub mod observed;
 pub mod partitions;
 pub mod recipient_links;
 pub mod recordings;
