@@ -5,6 +5,7 @@ pub mod api;
 pub mod application;
 pub mod assets;
 pub mod auth;
+pub mod classify;
 pub mod cli;
 pub mod failure;
 pub mod health;
@@ -22,3 +23,5 @@ pub mod routes;
 pub mod sender;
 pub mod state;
 pub mod tracking;
+//! Fairtrack's collector: answers hits, keeps what it may, shows it to the sender.
+
