@@ -2,5 +2,16 @@
 //! Pages for the person who writes. One handler a file; `show` renders, `save` acts and redirects.
 
 pub mod answers;
+mod chart;
+mod frame;
+pub mod locale;
+mod marks;
+pub mod message;
+pub mod notifications;
+mod record;
+pub mod report;
 pub mod sign_in;
 pub mod texts;
+mod timeline;
+
+pub(crate) use self::timeline::client;
