@@ -60,6 +60,17 @@ pub fn configure(app: &mut ServiceConfig) {
                 post().to(sender::notifications::read),
             )
             .service(
+                web::resource("/settings")
+                    .route(get().to(sender::settings::show))
+                    .route(post().to(sender::settings::save)),
+            )
+            .route("/settings/delete", post().to(sender::account::delete))
+            .route("/settings/tokens", post().to(sender::token::create))
+            .route(
+                "/settings/tokens/{id}/revoke",
+                post().to(sender::token::revoke),
+            )
+            .service(
                 web::resource("/sign-in")
                     .route(get().to(sender::sign_in::show))
                     .route(post().to(sender::sign_in::ask)),

@@ -52,6 +52,7 @@ pub(super) async fn frame(
                     path,
                     label,
                     is_here: item == place,
+                    is_belled: item == Place::Notifications,
                 })
                 .collect(),
             unread,
