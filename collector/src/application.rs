@@ -25,8 +25,10 @@ use crate::{
     ingest::{Alarm, HitLog, Ingest, Recorder},
     jobs,
     listeners::{Listeners, Public},
+    live::Live,
     mail::Mailer,
     metrics::Metrics,
+    recipient::desk::Desk,
     routes,
     state::State,
     tracking::{Front, Tracking},
@@ -112,6 +114,8 @@ impl Site {
             db: Db::new(&config.database),
             keys: Arc::new(KeyRing::read(&config.keys.file)?),
             mailer: Mailer::new(&config.mail)?,
+            desk: Desk::default(),
+            live: Live::default(),
         };
         let alarm = Arc::new(Alarm::default());
         let recorder = Recorder::new(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Fairtrack's collector: answers hits, keeps what it may, and shows it to the sender and to nobody else.
 
+pub mod api;
 pub mod application;
 pub mod assets;
 pub mod auth;
@@ -12,9 +13,12 @@ pub mod ingest;
 pub mod jobs;
 pub mod layout;
 pub mod listeners;
+pub mod live;
 pub mod mail;
 pub mod metrics;
 pub mod page;
+pub mod recipient;
+pub mod report;
 pub mod routes;
 pub mod sender;
 pub mod state;

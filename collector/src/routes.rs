@@ -3,24 +3,74 @@
 
 use actix_web::{
     middleware::from_fn,
-    web::{self, ServiceConfig, get, post},
+    web::{self, ServiceConfig, delete, get, patch, post},
 };
 
-use crate::{assets, sender};
+use crate::{api, assets, recipient, sender};
 
 /// Adds every public route to an application.
 pub fn configure(app: &mut ServiceConfig) {
     // Pixels and tracked links: no page, no cookie, no wait.
 
     // The person observed: choices, notice, rights.
+    recipient::configure(app);
 
     // Programs: the API and its description.
+    app.service(
+        web::scope("/api/v1")
+            .wrap(from_fn(api::answers::answers))
+            .service(web::resource("/me").route(get().to(api::me::show)))
+            .service(web::resource("/messages").route(get().to(api::messages::list)))
+            .service(web::resource("/messages.csv").route(get().to(api::messages_csv::show)))
+            .service(
+                web::resource("/messages/{id}")
+                    .route(get().to(api::message::show))
+                    .route(patch().to(api::message::change))
+                    .route(delete().to(api::message::delete)),
+            )
+            .service(web::resource("/notifications").route(get().to(api::notifications::list)))
+            .service(web::resource("/notifications/stream").route(get().to(api::stream::show)))
+            .service(
+                web::resource("/notifications/read").route(post().to(api::notifications::read)),
+            )
+            .service(
+                web::resource("/settings")
+                    .route(get().to(api::settings::show))
+                    .route(patch().to(api::settings::change)),
+            )
+            .service(
+                web::resource("/tokens")
+                    .route(get().to(api::tokens::list))
+                    .route(post().to(api::tokens::create)),
+            )
+            .service(web::resource("/tokens/{id}").route(delete().to(api::tokens::delete))),
+    );
 
     // The person who writes: sign-in, report, notifications, contacts, settings. Last, because it takes what is left.
     app.service(
         web::scope("")
             .wrap(from_fn(sender::answers::answers))
             .route("/static/{name}", get().to(assets::show))
+            .service(web::resource("/").route(get().to(sender::report::show)))
+            .service(web::resource("/messages/{id}").route(get().to(sender::message::show)))
+            .route("/messages/{id}/mute", post().to(sender::message::mute))
+            .route("/messages/{id}/delete", post().to(sender::message::delete))
+            .service(web::resource("/notifications").route(get().to(sender::notifications::show)))
+            .route(
+                "/notifications/read",
+                post().to(sender::notifications::read),
+            )
+            .service(
+                web::resource("/settings")
+                    .route(get().to(sender::settings::show))
+                    .route(post().to(sender::settings::save)),
+            )
+            .route("/settings/delete", post().to(sender::account::delete))
+            .route("/settings/tokens", post().to(sender::token::create))
+            .route(
+                "/settings/tokens/{id}/revoke",
+                post().to(sender::token::revoke),
+            )
             .service(
                 web::resource("/sign-in")
                     .route(get().to(sender::sign_in::show))

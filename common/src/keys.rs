@@ -145,6 +145,17 @@ impl KeyRing {
         Ok(ring)
     }
 
+    /// Makes a ring with one key that is kept nowhere: for trying things out without an installation.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the operating system has no random numbers.
+    pub fn throw_away(now: DateTime<Utc>) -> Result<Self, KeyError> {
+        Ok(Self {
+            keys: vec![Key::random(1, now)?],
+        })
+    }
+
     /// Makes a ring with one fixed key, for tests.
     pub fn for_testing() -> Self {
         Self {

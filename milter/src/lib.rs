@@ -3,5 +3,51 @@
 //!
 //! Whatever goes wrong, the message leaves as it came.
 
+pub mod actions;
+pub mod budget;
+mod callbacks;
+pub mod cli;
+mod consents;
+pub mod control;
+mod cork;
+mod database;
+pub mod eligibility;
+pub mod envelope;
 pub mod instrument;
+mod intake;
+pub mod listener;
 pub mod message;
+pub mod milter;
+pub mod offline;
+pub mod policy;
+mod registry;
+pub mod reload;
+mod send_buffer;
+pub mod session;
+mod subject;
+mod treatment;
+mod workshop;
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::{listener::Listener, milter::Milter};
+
+/// Serves until `stop` is ready; then takes no more connections, finishes what is in flight, and returns.
+pub async fn run(listener: Listener, milter: Arc<Milter>, stop: impl Future) {
+    let most = milter.settings().config.milter.max_sessions;
+    let (ring, bell) = watch::channel(false);
+    let conversations = bell.clone();
+    let serving = listener.serve(most, bell, move |connection| {
+        callbacks::converse(connection, Arc::clone(&milter), conversations.clone())
+    });
+    tokio::pin!(serving);
+    tokio::select! {
+        () = &mut serving => return,
+        _ = stop => {}
+    }
+    // It fails only if nobody listens any more, and then all has ended.
+    let _all_ended = ring.send(true);
+    serving.await;
+}

@@ -73,12 +73,14 @@ impl Browser {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .unwrap_or_else(|error| panic!("no browser: {error}\n{}", driver.log()));
-        Self {
+        let browser = Self {
             client,
             _driver: driver,
             _port: port,
             _scratch: scratch,
-        }
+        };
+        browser.say_nothing_of_missing_window().await;
+        browser
     }
 
     /// Returns the WebDriver client, for everything that pages offer.
@@ -120,6 +122,18 @@ impl Browser {
         let path = folder.join(format!("{name}.png"));
         fs::write(&path, picture).unwrap();
         path
+    }
+
+    /// Without a window, Chromium calls itself by another name; a person's browser has a window.
+    async fn say_nothing_of_missing_window(&self) {
+        let script = "return navigator.userAgent";
+        let agent = self.client.execute(script, Vec::new()).await.unwrap();
+        let agent = agent.as_str().unwrap().replace("HeadlessChrome", "Chrome");
+        self.devtools(
+            "Emulation.setUserAgentOverride",
+            json!({"userAgent": agent}),
+        )
+        .await;
     }
 
     /// Gives an order of the DevTools protocol.

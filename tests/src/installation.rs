@@ -68,6 +68,7 @@ impl Installation {
             ("collector.listen", format!("127.0.0.1:{collector}")),
             ("collector.admin_listen", format!("127.0.0.1:{admin}")),
             ("collector.hit_log", path("hits")),
+            ("collector.journal", path("journal")),
             (
                 "controller.public_url",
                 format!("http://127.0.0.1:{collector}"),
@@ -119,7 +120,7 @@ impl Installation {
         let mut program = self.start("fairtrack-milter");
         let path = self.milter_path();
         program
-            .wait_until_ready(async || UnixStream::connect(&path).await.is_ok())
+            .wait_until_ready(|| async { UnixStream::connect(&path).await.is_ok() })
             .await;
         program
     }
@@ -129,7 +130,9 @@ impl Installation {
         let mut program = self.start("fairtrack-collector");
         let port = self.collector.number();
         program
-            .wait_until_ready(async || TcpStream::connect(("127.0.0.1", port)).await.is_ok())
+            .wait_until_ready(
+                || async move { TcpStream::connect(("127.0.0.1", port)).await.is_ok() },
+            )
             .await;
         program
     }
@@ -198,6 +201,11 @@ impl Builder {
         self
     }
 
+    /// Returns the milter's socket, spelled as in Postfix.
+    pub fn milter_socket(&self) -> String {
+        format!("unix:{}", self.scratch.path().join("milter").display())
+    }
+
     /// Sends mail of our own through this port.
     #[must_use]
     pub fn mail_through(self, port: u16) -> Self {
@@ -233,8 +241,11 @@ impl Program {
         self.server.signal(Signal::HUP);
     }
 
-    async fn wait_until_ready(&mut self, is_ready: impl AsyncFn() -> bool) {
-        while !is_ready().await {
+    async fn wait_until_ready<T>(&mut self, connect: impl Fn() -> T)
+    where
+        T: Future<Output = bool>,
+    {
+        while !connect().await {
             assert!(self.is_running(), "it ended:\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

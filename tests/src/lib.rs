@@ -13,11 +13,13 @@
     reason = "the harness is test code: a step that fails must end the test where it failed"
 )]
 
+pub mod artefacts;
 pub mod browser;
 pub mod database;
 pub mod dkim;
 pub mod installation;
 pub mod log;
+pub mod messages;
 pub mod port;
 pub mod postfix;
 pub mod programs;
@@ -25,5 +27,6 @@ pub mod samples;
 pub mod scratch;
 pub mod server;
 pub mod sink;
+pub mod site;
 pub mod smtp;
 pub mod web;

@@ -140,23 +140,16 @@ impl Delivery {
         })
     }
 
-    /// Returns the message as it was before servers put their trace fields (`Received`, `Return-Path`) on top.
+    /// Returns the message without the trace fields (`Received`, `Return-Path`) that servers put on top.
     pub fn without_trace(&self) -> Vec<u8> {
-        let mut rest = self.message.as_slice();
-        loop {
-            let is_trace = ["received:", "return-path:"].iter().any(|name| {
-                rest.get(..name.len())
-                    .is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
-            });
-            if !is_trace {
-                return rest.to_vec();
-            }
-            // To the end of the field: a line end that no blank follows.
-            let end = rest.windows(3).position(|three| {
-                three.starts_with(b"\r\n") && !three.ends_with(b" ") && !three.ends_with(b"\t")
-            });
-            rest = end.map_or(&[][..], |end| rest.split_at(end + 2).1);
-        }
+        strip_trace(&self.message).to_vec()
+    }
+
+    /// Returns the message without trace fields and without the signature that our signer put among them.
+    pub fn without_trace_and_signature(&self) -> Vec<u8> {
+        let message = strip_trace(&self.message);
+        let message = strip_field(message, "dkim-signature:").unwrap_or(message);
+        strip_trace(message).to_vec()
     }
 
     fn body_start(&self) -> (usize, usize) {
@@ -165,6 +158,29 @@ impl Delivery {
             (end + 2, end + 4)
         })
     }
+}
+
+fn strip_trace(mut message: &[u8]) -> &[u8] {
+    while let Some(rest) = ["received:", "return-path:"]
+        .iter()
+        .find_map(|name| strip_field(message, name))
+    {
+        message = rest;
+    }
+    message
+}
+
+/// Returns what follows the first header field, if it has that name.
+fn strip_field<'a>(message: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let start = message.get(..name.len())?;
+    if !start.eq_ignore_ascii_case(name.as_bytes()) {
+        return None;
+    }
+    // The field ends at a line end that no blank follows.
+    let end = message.windows(3).position(|three| {
+        three.starts_with(b"\r\n") && !three.ends_with(b" ") && !three.ends_with(b"\t")
+    })?;
+    Some(message.split_at(end + 2).1)
 }
 
 /// One session, from the greeting to the end of the connection.

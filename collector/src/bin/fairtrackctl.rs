@@ -99,15 +99,14 @@ const MISUSE: u8 = 2;
 
 async fn dispatch(command: &Command, context: &Context) -> anyhow::Result<()> {
     match command {
-        Command::Classify { initial } => cli::classify::run(
-            if *initial {
+        Command::Classify { initial } => {
+            let moment = if *initial {
                 Moment::AtOnce
             } else {
                 Moment::Settled
-            },
-            stdin().lock(),
-            BufWriter::new(stdout().lock()),
-        ),
+            };
+            cli::classify::run(moment, stdin().lock(), BufWriter::new(stdout().lock()))
+        }
         Command::Keys(command) => cli::keys::run(command, context),
         Command::Link(command) => cli::link::run(command, context),
         Command::Migrate => cli::migrate::run(context).await,

@@ -29,6 +29,8 @@ pub fn start(
     jobs.spawn(registration::register(state.clone()));
     jobs.spawn(retention::run_daily(state.clone()));
     jobs.spawn(settle::run(state.clone(), alarm, Arc::clone(metrics)));
+    let live = state.live.clone();
+    jobs.spawn(live.listen(state.config.database.url.expose().to_owned()));
     jobs.spawn(ingest::replay(
         log.clone(),
         recorder,

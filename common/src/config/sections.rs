@@ -136,10 +136,14 @@ pub struct Milter {
     pub max_message_size: Size,
     /// The time for everything done at end of message, the database included. Default: `1500ms`.
     pub deadline: Period,
+    /// The memory that all messages in work may take together; more are left untouched. Default: `512MB`.
+    pub max_in_flight: Size,
     /// More sessions than this are closed at once, so that Postfix goes on without us. Default: 1000.
     pub max_sessions: usize,
     /// Who may use Fairtrack: `all` or `listed`. Default: `all`.
     pub users: Users,
+    /// Whether nothing is instrumented while the collector has not answered for a minute. Default: true.
+    pub health_gate: bool,
 }
 
 impl Default for Milter {
@@ -150,8 +154,10 @@ impl Default for Milter {
             socket_group: None,
             max_message_size: Size(25_000_000),
             deadline: Period::millis(1500),
+            max_in_flight: Size(512_000_000),
             max_sessions: 1000,
             users: Users::All,
+            health_gate: true,
         }
     }
 }
@@ -192,6 +198,9 @@ pub struct Collector {
     pub trusted_proxies: Vec<IpNet>,
     /// The folder of the local hit log. Default: `/var/lib/fairtrack/hits`.
     pub hit_log: PathBuf,
+    /// The folder of what must outlive the database: erasures, to be done again after a restore, and signed heads of the
+    /// consent log. Default: `/var/lib/fairtrack/journal`.
+    pub journal: PathBuf,
     /// The most room that the local hit log takes; what does not fit is answered and lost, and counted. Default: `1GB`.
     pub hit_log_size: Size,
     /// More hits than this on one message within a minute are answered, not recorded. Default: 100000.
@@ -214,6 +223,7 @@ impl Default for Collector {
                 .filter_map(|net| net.parse().ok())
                 .collect(),
             hit_log: "/var/lib/fairtrack/hits".into(),
+            journal: "/var/lib/fairtrack/journal".into(),
             hit_log_size: Size(1_000_000_000),
             flood_limit: 100_000,
             answer_within: Period::millis(150),

@@ -3,6 +3,7 @@
 //!
 //! One file for each table: the row, `New…` for inserting, the queries. The connection is the last argument.
 
+pub mod activity_feed;
 pub mod acts;
 pub mod api_tokens;
 pub mod audit;
@@ -12,12 +13,17 @@ pub mod controllers;
 pub mod counters;
 pub mod erasures;
 pub mod hits;
+pub mod links;
 pub mod locks;
+pub mod messages;
 pub mod notices;
 pub mod notifications;
+pub mod notifications_feed;
+pub mod observed;
 pub mod partitions;
 pub mod recipient_links;
 pub mod recordings;
+pub mod report;
 pub mod retention;
 pub mod schema;
 pub mod sessions;
@@ -29,6 +35,7 @@ pub mod suppressions;
 mod unnest;
 pub mod users;
 pub mod verdicts;
+pub mod warnings;
 pub mod withdrawals;
 
 use std::time::Duration;
@@ -100,6 +107,25 @@ impl DbError {
             ))
         )
     }
+
+    /// Tells whether the database itself fails, rather than refusing one statement for what it says.
+    pub fn is_outage(&self) -> bool {
+        use diesel::result::DatabaseErrorKind as Kind;
+        !matches!(
+            self,
+            Self::Query(
+                DieselError::NotFound
+                    | DieselError::DatabaseError(
+                        Kind::CheckViolation
+                            | Kind::ForeignKeyViolation
+                            | Kind::NotNullViolation
+                            | Kind::SerializationFailure
+                            | Kind::UniqueViolation,
+                        _
+                    )
+            )
+        )
+    }
 }
 
 impl Db {
@@ -123,6 +149,11 @@ impl Db {
     /// Fails if the database cannot be reached or all connections stay in use.
     pub async fn get(&self) -> Result<Lent, DbError> {
         Ok(self.pool.get().await?)
+    }
+
+    /// Throws a connection away: one whose question was cut short, and whose answer nobody knows.
+    pub fn discard(lent: Lent) {
+        drop(Object::take(lent));
     }
 }
 

@@ -1,11 +1,50 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Rewrites a message so that what the plan allows can be seen; everything else keeps its exact bytes.
+//!
+//! Design note: every edit is a range of the original body and what stands in its place. Nothing is ever written anew
+//! from a parsed form. A strict scan finds the parts, mail-parser must agree; lol_html and linkify find places in
+//! texts; the transfer encodings carry edits into encoded bytes. The result is read again before it leaves here, and
+//! any doubt at any step is a reason to leave the message as it came. Bytes in, bytes out: no clock, no database.
+
+mod agreement;
+mod charset;
+mod check;
+mod content;
+mod disclosure;
+mod html;
+mod record;
+mod rules;
+mod select;
+mod session;
+mod splice;
+pub mod structure;
+mod text;
+mod transfer;
+mod unwrap;
+mod work;
 
 use common::{
     config::Controller, ids::MessageId, keys::KeyRing, language::Language, reason::SkipReason,
+    tracking_url,
 };
 
-use crate::message::Message;
+use self::{
+    disclosure::{Disclosure, Purposes},
+    select::{BodyKind, select},
+    session::Session,
+    splice::Edits,
+    structure::Structure,
+    work::{Planned, Work, part_record},
+};
+pub use self::{
+    record::{LinkReason, LinkRecord, Outcome, PartReason, PartRecord, Record},
+    unwrap::unwrap,
+};
+use crate::{
+    control::Links,
+    eligibility::{self, EnvelopeSender},
+    message::{HeaderEdit, Message},
+};
 
 /// What is to be put into one message.
 #[derive(Clone, Copy, Debug)]
@@ -16,9 +55,7 @@ pub struct Plan<'a> {
     pub language: Language,
     pub message: MessageId,
     pub opens: bool,
-    pub links: bool,
-    /// Links in plain-text parts as well; without effect unless `links`.
-    pub text_links: bool,
+    pub links: Links,
 }
 
 /// A tracked link, as it is recorded.
@@ -36,8 +73,9 @@ pub struct TrackedLink {
 #[derive(Clone, Debug)]
 pub struct Instrumented {
     pub body: Vec<u8>,
-    /// The value of the `Tracking-Consent` field to add.
-    pub tracking_consent: String,
+    /// Changes of the header section that belong to the body and must be applied with it: the `Tracking-Consent` field
+    /// and, rarely, a new `Content-Transfer-Encoding`.
+    pub header_edits: Vec<HeaderEdit>,
     pub opens: bool,
     pub links: Vec<TrackedLink>,
 }
@@ -47,6 +85,223 @@ pub struct Instrumented {
 /// # Errors
 ///
 /// Returns the reason for which the message must be left as it is.
-pub fn instrument(_message: &Message, _plan: &Plan<'_>) -> Result<Instrumented, SkipReason> {
-    Err(SkipReason::NoHtml)
+pub fn instrument(message: &Message, plan: &Plan<'_>) -> Result<Instrumented, SkipReason> {
+    instrument_with_record(message, plan).0
+}
+
+/// Rewrites the message, and tells for every part and every link what was done and why. The record is there whatever
+/// the outcome.
+pub fn instrument_with_record(
+    message: &Message,
+    plan: &Plan<'_>,
+) -> (Result<Instrumented, SkipReason>, Record) {
+    let mut record = Record::default();
+    let result = run(message, plan, &mut record, Pass::First);
+    if result.is_err() {
+        for part in &mut record.parts {
+            part.outcome = Outcome::Untouched;
+            part.pixel = false;
+        }
+    }
+    (result, record)
+}
+
+/// Whether own artefacts have been taken out already.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Pass {
+    First,
+    Second,
+}
+
+fn run(
+    message: &Message,
+    plan: &Plan<'_>,
+    record: &mut Record,
+    pass: Pass,
+) -> Result<Instrumented, SkipReason> {
+    let structure = examine(message)?;
+    let selection = select(&structure);
+    let mut works: Vec<Work<'_>> = selection
+        .bodies
+        .iter()
+        .map(|body| Work::begin(message, body))
+        .collect();
+    check_armour(&works)?;
+    if pass == Pass::First
+        && let Some(body) = without_own_artefacts(message, plan, &works)
+    {
+        let fields = message.fields.clone();
+        return run(&Message { fields, body }, plan, record, Pass::Second);
+    }
+    let others = selection.others.iter();
+    record
+        .parts
+        .extend(others.map(|(part, reason)| part_record(part, Some(*reason))));
+    let mut session = Session::new(message, plan);
+    let result = work_through(&mut works, &mut session)
+        .and_then(|purposes| put_together(message, &structure, &mut works, &session, purposes));
+    record
+        .parts
+        .extend(works.into_iter().map(|work| work.record));
+    record.parts.sort_by(|one, other| one.path.cmp(&other.path));
+    let links = session.links;
+    result.map(|instrumented| Instrumented {
+        links,
+        ..instrumented
+    })
+}
+
+/// Reads the structure, and looks for what forbids any edit.
+fn examine(message: &Message) -> Result<Structure, SkipReason> {
+    eligibility::check_fields(&message.fields, EnvelopeSender::Address)?;
+    let structure = Structure::of(message)?;
+    eligibility::check_structure(&structure)?;
+    if agreement::agrees(message, &structure) {
+        Ok(structure)
+    } else {
+        Err(SkipReason::Malformed)
+    }
+}
+
+/// Artefacts of earlier messages go first, so that quoted text neither reports nor counts.
+fn without_own_artefacts(
+    message: &Message,
+    plan: &Plan<'_>,
+    works: &[Work<'_>],
+) -> Option<Vec<u8>> {
+    let host = plan.controller.tracking_host();
+    let may_hold_own = works
+        .iter()
+        .any(|work| memchr::memmem::find(work.text(), host.as_bytes()).is_some());
+    may_hold_own
+        .then(|| unwrap(message, plan.keys, &[plan.controller.base_url()]))
+        .flatten()
+}
+
+/// Works the edit of every part out, and decides which are carried out.
+fn work_through(works: &mut [Work<'_>], session: &mut Session<'_>) -> Result<Purposes, SkipReason> {
+    if !works.is_empty() && !works.iter().any(Work::has_content) {
+        return Err(SkipReason::Empty);
+    }
+    // HTML first: its links give the numbers, and its opt-outs hold for the plain text too.
+    for kind in [BodyKind::Html, BodyKind::Plain] {
+        for work in works.iter_mut().filter(|work| work.kind == kind) {
+            work.plan(session);
+        }
+    }
+    decide(works, session)
+}
+
+/// Carries the edits out, puts the new message together and checks it.
+fn put_together(
+    message: &Message,
+    structure: &Structure,
+    works: &mut [Work<'_>],
+    session: &Session<'_>,
+    purposes: Purposes,
+) -> Result<Instrumented, SkipReason> {
+    let plan = session.plan;
+    let choices = tracking_url::choices(session.base, plan.keys, plan.message);
+    let pixel = tracking_url::pixel(session.base, plan.keys, plan.message);
+    let disclosure = Disclosure {
+        language: plan.language,
+        purposes,
+        consent: plan.controller.consent,
+        choices: &choices,
+    };
+    let mut body = Edits::default();
+    for work in works.iter_mut() {
+        work.carry_out(&disclosure, &pixel, structure.line_end, &mut body);
+    }
+    let mut header_edits = Vec::with_capacity(2);
+    if works.iter().any(Work::recodes_message) {
+        let name = "Content-Transfer-Encoding";
+        let mut edit = HeaderEdit::add(name, "quoted-printable");
+        edit.index = u32::from(message.first(name).is_some());
+        header_edits.push(edit);
+    }
+    let consent = format!("<{choices}>; purposes=\"{}\"", purposes.names());
+    header_edits.push(HeaderEdit::add("Tracking-Consent", &consent));
+    let mut new = Message {
+        fields: message.fields.clone(),
+        body: body.apply(&message.body),
+    };
+    new.apply(&header_edits);
+    if !check::passes(message, structure, &new, &body, works, session, &pixel) {
+        return Err(SkipReason::CheckFailed);
+    }
+    Ok(Instrumented {
+        body: new.body,
+        header_edits,
+        opens: purposes.opens,
+        links: Vec::new(),
+    })
+}
+
+/// Decides which parts are edited, and where the pixel goes.
+fn decide(works: &mut [Work<'_>], session: &Session<'_>) -> Result<Purposes, SkipReason> {
+    let plan = session.plan;
+    let mut has_pixel = false;
+    for work in works.iter_mut() {
+        let is_pixel_here = match &work.planned {
+            Some(Planned::Html(_)) => plan.opens && !has_pixel,
+            Some(Planned::Plain(_)) => false,
+            None => continue,
+        };
+        has_pixel |= is_pixel_here;
+        let has_links = work.record.links.iter().any(|link| link.ordinal.is_some());
+        if is_pixel_here || has_links {
+            work.record.outcome = Outcome::Edited;
+            work.record.reason = None;
+            work.record.pixel = is_pixel_here;
+        } else {
+            work.planned = None;
+            work.record.reason = Some(PartReason::Nothing);
+        }
+    }
+    let failure = works
+        .iter()
+        .filter(|work| work.kind == BodyKind::Html)
+        .filter_map(|work| work.record.reason)
+        .find_map(PartReason::for_message);
+    if let Some(reason) = failure {
+        // What HTML readers see would carry no disclosure. Where several HTML parts are shown, one is enough.
+        let is_shown = works
+            .iter()
+            .any(|work| work.kind == BodyKind::Html && work.record.outcome == Outcome::Edited);
+        if !is_shown {
+            return Err(reason);
+        }
+    }
+    if works.iter().any(|work| work.planned.is_some()) {
+        return Ok(Purposes {
+            opens: has_pixel,
+            links: !session.links.is_empty(),
+        });
+    }
+    let has_html = works.iter().any(|work| work.kind == BodyKind::Html);
+    let has_text = works.iter().any(|work| work.kind == BodyKind::Plain);
+    Err(if has_html || (has_text && plan.links.in_text()) {
+        SkipReason::NoLinks
+    } else {
+        SkipReason::NoHtml
+    })
+}
+
+/// Looks for the armour of inline PGP, whose signatures cover the text.
+fn check_armour(works: &[Work<'_>]) -> Result<(), SkipReason> {
+    const ARMOUR: &[u8] = b"-----BEGIN PGP ";
+    for work in works {
+        let text = work.text();
+        for place in memchr::memmem::find_iter(text, ARMOUR) {
+            let label = text.get(place + ARMOUR.len()..).unwrap_or_default();
+            if label.starts_with(b"MESSAGE") {
+                return Err(SkipReason::Encrypted);
+            }
+            if label.starts_with(b"SIGN") {
+                return Err(SkipReason::Signed);
+            }
+        }
+    }
+    Ok(())
 }

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What a user's report says, worked out from rows: plain functions over values.
+
+mod cursor;
+mod picture;
+
+use common::db::report::{Filter, Message};
+
+pub use self::{
+    cursor::Cursor,
+    picture::{BestHour, Day, Share, best_hour, days, share},
+};
+
+/// What is known about a message, in one word.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Status {
+    /// Only machines were seen.
+    Automatic,
+    /// A likely person followed a link.
+    Clicked,
+    /// A likely person loaded the images.
+    Opened,
+    /// Nothing was seen, which does not mean that it was not read.
+    Quiet,
+    /// It left as it came.
+    Untracked,
+}
+
+impl Status {
+    /// Every status.
+    pub const ALL: [Self; 5] = [
+        Self::Automatic,
+        Self::Clicked,
+        Self::Opened,
+        Self::Quiet,
+        Self::Untracked,
+    ];
+
+    /// Returns the word in the API.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Automatic => "automatic",
+            Self::Clicked => "clicked",
+            Self::Opened => "opened",
+            Self::Quiet => "quiet",
+            Self::Untracked => "untracked",
+        }
+    }
+}
+
+/// Says in one word what is known about a message: the most that a likely person did, else what machines did.
+pub fn status(message: &Message) -> Status {
+    let is_untouched = message.reason.is_some() || !(message.opens || message.links);
+    if is_untouched {
+        Status::Untracked
+    } else if message.click_count > 0 {
+        Status::Clicked
+    } else if message.open_count > 0 {
+        Status::Opened
+    } else if message.automatic_count > 0 {
+        Status::Automatic
+    } else {
+        Status::Quiet
+    }
+}
+
+/// Returns the filter with that name; `None` for another.
+pub fn filter(name: &str) -> Option<Filter> {
+    match name {
+        "clicked" => Some(Filter::Clicked),
+        "opened" => Some(Filter::Opened),
+        "quiet" => Some(Filter::Quiet),
+        "tracked" => Some(Filter::Tracked),
+        "untracked" => Some(Filter::Untracked),
+        _ => None,
+    }
+}
+
+/// Tells whether hits of a class count as a person's.
+pub fn is_person(class: &str) -> bool {
+    matches!(class, "human" | "image-proxy-on-open")
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn message(opens: i32, clicks: i32, automatic: i32) -> Message {
+        Message {
+            id: Uuid::nil(),
+            message_id_header: None,
+            subject: String::new(),
+            sent_at: DateTime::UNIX_EPOCH,
+            opens: true,
+            links: true,
+            reason: None,
+            muted: false,
+            open_count: opens,
+            first_open_at: None,
+            last_open_at: None,
+            click_count: clicks,
+            first_click_at: None,
+            last_click_at: None,
+            automatic_count: automatic,
+        }
+    }
+
+    #[test]
+    fn status_is_the_most_that_a_person_did() {
+        assert_eq!(status(&message(0, 0, 0)), Status::Quiet);
+        assert_eq!(status(&message(0, 0, 9)), Status::Automatic);
+        assert_eq!(status(&message(1, 0, 9)), Status::Opened);
+        assert_eq!(status(&message(0, 1, 0)), Status::Clicked);
+        assert_eq!(status(&message(3, 1, 0)), Status::Clicked);
+    }
+
+    #[test]
+    fn untouched_message_is_untracked_whatever_its_counters_say() {
+        let skipped = Message {
+            reason: Some("signed".into()),
+            ..message(1, 1, 1)
+        };
+        let nothing_in = Message {
+            opens: false,
+            links: false,
+            ..message(0, 0, 0)
+        };
+
+        assert_eq!(status(&skipped), Status::Untracked);
+        assert_eq!(status(&nothing_in), Status::Untracked);
+    }
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `messages` and `message_recipients`, the inserting side: what the milter writes down before it answers the MTA.
+
+use chrono::{DateTime, Utc};
+use diesel::{QueryResult, prelude::*};
+use diesel_async::{AsyncConnection, RunQueryDsl};
+use uuid::Uuid;
+
+use super::{
+    Connection,
+    links::{self, NewLink},
+    schema::{message_recipients, messages},
+    subjects, users, warnings,
+};
+use crate::{
+    address::Address,
+    ids::{ControllerId, MessageId, SubjectRef, UserId},
+    reason::SkipReason,
+};
+
+/// A message, as it is written down.
+#[derive(Clone, Debug)]
+pub struct NewMessage {
+    pub controller: ControllerId,
+    pub id: MessageId,
+    pub user: UserId,
+    pub queue_id: String,
+    pub message_id_header: Option<String>,
+    pub subject: String,
+    pub sent_at: DateTime<Utc>,
+    /// Whether the pixel goes in.
+    pub opens: bool,
+    /// Whether links are rewritten.
+    pub links: bool,
+    /// Why the message is left untouched; `None` for an instrumented one.
+    pub reason: Option<SkipReason>,
+    /// The decision record.
+    pub record: serde_json::Value,
+}
+
+/// Everything that one message leaves in the database.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    pub message: NewMessage,
+    /// By envelope, without control addresses; each once.
+    pub recipients: Vec<Address>,
+    pub links: Vec<NewLink>,
+    /// What the author's choice makes the new default.
+    pub remembered: Option<users::Changes>,
+    /// What the user is told: codes and what they are about; never an address.
+    pub warnings: Vec<String>,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = messages)]
+struct Row<'a> {
+    controller_id: &'a str,
+    id: Uuid,
+    user_id: Uuid,
+    queue_id: &'a str,
+    message_id_header: Option<&'a str>,
+    subject: &'a str,
+    sent_at: DateTime<Utc>,
+    opens: bool,
+    links: bool,
+    reason: Option<&'a str>,
+    record: &'a serde_json::Value,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = message_recipients)]
+struct RecipientRow<'a> {
+    controller_id: &'a str,
+    message_id: Uuid,
+    subject_ref: Uuid,
+}
+
+/// Writes a message down, with its recipients and links, in one transaction: a tracked link whose message is missing
+/// would be answered and never recorded, a message without its recipients recorded against nobody's consent.
+pub async fn register(registration: &Registration, connection: &mut Connection) -> QueryResult<()> {
+    connection
+        .transaction(async |connection| {
+            let message = &registration.message;
+            insert(message, connection).await?;
+            let subjects =
+                subjects::find_or_create(&message.controller, &registration.recipients, connection)
+                    .await?;
+            insert_recipients(message, &subjects, connection).await?;
+            links::insert(
+                &message.controller,
+                message.id,
+                &registration.links,
+                connection,
+            )
+            .await?;
+            if let Some(changes) = &registration.remembered {
+                users::change(&message.controller, message.user, changes, connection).await?;
+            }
+            warnings::insert(message, &registration.warnings, connection).await
+        })
+        .await
+}
+
+/// Turns a message that was written down as instrumented into one left untouched, with its reason: for when the
+/// database was slower than the deadline, and the message left as it came. False if it was never written down.
+pub async fn leave_untouched(
+    controller: &ControllerId,
+    id: MessageId,
+    reason: SkipReason,
+    connection: &mut Connection,
+) -> QueryResult<bool> {
+    let changed = diesel::update(messages::table.find((controller.as_str(), id.0)))
+        .set((
+            messages::opens.eq(false),
+            messages::links.eq(false),
+            messages::reason.eq(reason.code()),
+        ))
+        .execute(connection)
+        .await?;
+    Ok(changed > 0)
+}
+
+async fn insert(message: &NewMessage, connection: &mut Connection) -> QueryResult<usize> {
+    diesel::insert_into(messages::table)
+        .values(Row {
+            controller_id: message.controller.as_str(),
+            id: message.id.0,
+            user_id: message.user.0,
+            queue_id: &message.queue_id,
+            message_id_header: message.message_id_header.as_deref(),
+            subject: &message.subject,
+            sent_at: message.sent_at,
+            opens: message.opens,
+            links: message.links,
+            reason: message.reason.map(SkipReason::code),
+            record: &message.record,
+        })
+        .execute(connection)
+        .await
+}
+
+async fn insert_recipients(
+    message: &NewMessage,
+    subjects: &[SubjectRef],
+    connection: &mut Connection,
+) -> QueryResult<usize> {
+    let rows: Vec<RecipientRow<'_>> = subjects
+        .iter()
+        .map(|subject| RecipientRow {
+            controller_id: message.controller.as_str(),
+            message_id: message.id.0,
+            subject_ref: subject.0,
+        })
+        .collect();
+    diesel::insert_into(message_recipients::table)
+        .values(&rows)
+        .execute(connection)
+        .await
+}

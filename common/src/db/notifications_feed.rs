@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `notifications`, as the user reads them; whoever settles verdicts writes them.
+
+use chrono::{DateTime, Utc};
+use diesel::{QueryResult, prelude::*};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::{
+    Connection,
+    schema::{links, messages, notifications},
+};
+use crate::ids::{ControllerId, UserId};
+
+/// A notification, with the words of its message that make a line of text.
+#[derive(Clone, Debug, Queryable)]
+pub struct Notification {
+    pub id: i64,
+    pub message_id: Option<Uuid>,
+    /// `first-open`, `first-click`, `repeat-open` or `warning`.
+    pub kind: String,
+    pub detail: Option<String>,
+    pub at: DateTime<Utc>,
+    pub read_at: Option<DateTime<Utc>>,
+    /// The message's subject.
+    pub subject: Option<String>,
+    /// The visible text and the host of the link that was followed.
+    pub label: Option<String>,
+    pub host: Option<String>,
+}
+
+/// Which way to read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reading {
+    /// Those after this one, the oldest first.
+    After(i64),
+    /// Those before this one, the newest first.
+    Before(i64),
+}
+
+/// Returns notifications of a user.
+pub async fn read(
+    controller: &ControllerId,
+    user: UserId,
+    reading: Reading,
+    limit: i64,
+    connection: &mut Connection,
+) -> QueryResult<Vec<Notification>> {
+    let query = notifications::table
+        .left_join(
+            messages::table.on(messages::controller_id
+                .eq(notifications::controller_id)
+                .and(notifications::message_id.eq(messages::id.nullable()))),
+        )
+        .left_join(
+            links::table.on(links::controller_id
+                .eq(notifications::controller_id)
+                .and(notifications::message_id.eq(links::message_id.nullable()))
+                .and(notifications::ordinal.eq(links::ordinal.nullable()))),
+        )
+        .filter(
+            notifications::controller_id
+                .eq(controller.as_str())
+                .and(notifications::user_id.eq(user.0)),
+        )
+        .select((
+            notifications::id,
+            notifications::message_id,
+            notifications::kind,
+            notifications::detail,
+            notifications::at,
+            notifications::read_at,
+            messages::subject.nullable(),
+            links::label.nullable(),
+            links::host.nullable(),
+        ))
+        .limit(limit);
+    match reading {
+        Reading::After(id) => {
+            query
+                .filter(notifications::id.gt(id))
+                .order(notifications::id.asc())
+                .load(connection)
+                .await
+        }
+        Reading::Before(id) => {
+            query
+                .filter(notifications::id.lt(id))
+                .order(notifications::id.desc())
+                .load(connection)
+                .await
+        }
+    }
+}
+
+/// Returns how many a user has not read, counting no further than a thousand.
+pub async fn unread(
+    controller: &ControllerId,
+    user: UserId,
+    connection: &mut Connection,
+) -> QueryResult<i64> {
+    let some: Vec<i64> = notifications::table
+        .filter(
+            notifications::controller_id
+                .eq(controller.as_str())
+                .and(notifications::user_id.eq(user.0))
+                .and(notifications::read_at.is_null()),
+        )
+        .select(notifications::id)
+        .limit(1000)
+        .load(connection)
+        .await?;
+    Ok(i64::try_from(some.len()).unwrap_or(1000))
+}
+
+/// Returns the number of the newest notification of a user, 0 if there is none.
+pub async fn newest(
+    controller: &ControllerId,
+    user: UserId,
+    connection: &mut Connection,
+) -> QueryResult<i64> {
+    let newest: Option<i64> = notifications::table
+        .filter(
+            notifications::controller_id
+                .eq(controller.as_str())
+                .and(notifications::user_id.eq(user.0)),
+        )
+        .select(diesel::dsl::max(notifications::id))
+        .first(connection)
+        .await?;
+    Ok(newest.unwrap_or(0))
+}
+
+/// Marks as read what a user has up to this one, and returns how many were new.
+pub async fn mark_read(
+    controller: &ControllerId,
+    user: UserId,
+    up_to: i64,
+    now: DateTime<Utc>,
+    connection: &mut Connection,
+) -> QueryResult<usize> {
+    diesel::update(notifications::table)
+        .filter(
+            notifications::controller_id
+                .eq(controller.as_str())
+                .and(notifications::user_id.eq(user.0))
+                .and(notifications::id.le(up_to))
+                .and(notifications::read_at.is_null()),
+        )
+        .set(notifications::read_at.eq(now))
+        .execute(connection)
+        .await
+}

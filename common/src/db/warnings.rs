@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `notifications` of the kind `warning`, the inserting side: what the milter tells a user about a message.
+
+use diesel::{QueryResult, prelude::*};
+use diesel_async::RunQueryDsl;
+
+use super::{Connection, messages::NewMessage, schema::notifications};
+
+/// Tells the author of a message something about it, each text a notification of its own.
+pub async fn insert(
+    message: &NewMessage,
+    warnings: &[String],
+    connection: &mut Connection,
+) -> QueryResult<()> {
+    let rows: Vec<_> = warnings
+        .iter()
+        .map(|warning| {
+            (
+                notifications::controller_id.eq(message.controller.as_str()),
+                notifications::user_id.eq(message.user.0),
+                notifications::message_id.eq(message.id.0),
+                notifications::kind.eq("warning"),
+                notifications::detail.eq(warning),
+                notifications::at.eq(message.sent_at),
+            )
+        })
+        .collect();
+    if !rows.is_empty() {
+        diesel::insert_into(notifications::table)
+            .values(&rows)
+            .execute(connection)
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! How mail programs mark quoted text in HTML.
+//!
+//! A mark that is missed costs little: the disclosure stands below the quotation, and links in it are rewritten. A mark
+//! that is seen where none is costs as little.
+
+/// How far quoted text reaches.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Extent {
+    /// To the end of the element.
+    Element,
+    /// To the end of the message.
+    Rest,
+}
+
+/// One convention.
+#[derive(Debug)]
+pub(crate) struct Mark {
+    pub(crate) selector: &'static str,
+    pub(crate) extent: Extent,
+    /// What must occur in the text for this to be worth looking for; looking at every `div` costs.
+    hint: &'static [u8],
+    /// Whether an indented paragraph looks the same.
+    may_be_indentation: bool,
+}
+
+impl Mark {
+    const fn element(selector: &'static str, hint: &'static str) -> Self {
+        Self {
+            selector,
+            extent: Extent::Element,
+            hint: hint.as_bytes(),
+            may_be_indentation: false,
+        }
+    }
+
+    const fn rest(selector: &'static str, hint: &'static str) -> Self {
+        Self {
+            selector,
+            extent: Extent::Rest,
+            hint: hint.as_bytes(),
+            may_be_indentation: false,
+        }
+    }
+
+    /// Tells whether the text may hold such a mark at all.
+    pub(crate) fn may_occur_in(&self, html: &[u8]) -> bool {
+        self.hint.is_empty() || memchr::memmem::find(html, self.hint).is_some()
+    }
+
+    /// Tells whether an element that the selector found is a quotation.
+    pub(crate) fn accepts(&self, attribute: &dyn Fn(&str) -> Option<String>) -> bool {
+        // Gmail and others indent paragraphs by a block quotation with a left margin of 40 pixels.
+        !self.may_be_indentation
+            || attribute("type").is_some()
+            || attribute("cite").is_some()
+            || !attribute("style").is_some_and(|style| {
+                let style = style.replace(' ', "").to_ascii_lowercase();
+                style.contains("margin:00040px") || style.contains("margin-left:40px")
+            })
+    }
+}
+
+/// Every convention known.
+pub(crate) const MARKS: &[Mark] = &[
+    // Apple Mail, Thunderbird, and most others.
+    Mark {
+        selector: "blockquote",
+        extent: Extent::Element,
+        hint: b"",
+        may_be_indentation: true,
+    },
+    // Gmail, Mailspring, Spark.
+    Mark::element("div.gmail_quote", "gmail_quote"),
+    Mark::element("div.yahoo_quoted", "yahoo_quoted"),
+    Mark::element("div.protonmail_quote", "protonmail_quote"),
+    Mark::element("div.tutanota_quote", "tutanota_quote"),
+    // GMX, WEB.DE.
+    Mark::element("div[name=quote]", "name=\"quote\""),
+    // Thunderbird: the line before a reply; a forwarded message.
+    Mark::element("div.moz-cite-prefix", "moz-cite-prefix"),
+    Mark::element("div.moz-forward-container", "moz-forward-container"),
+    // Roundcube: the line before a reply.
+    Mark::element("p#reply-intro", "reply-intro"),
+    // Outlook on the web and the new Outlook; Outlook on phones.
+    Mark::rest("div#appendonsend", "appendonsend"),
+    Mark::rest("div#divRplyFwdMsg", "divRplyFwdMsg"),
+    Mark::rest(
+        "div#mail-editor-reference-message-container",
+        "mail-editor-reference",
+    ),
+    Mark::rest(
+        "div.ms-outlook-mobile-reference-message",
+        "ms-outlook-mobile-reference",
+    ),
+    // Outlook for Windows and Mac: a rule above the header lines of the quoted message.
+    Mark::rest(
+        "div[style*='border:none;border-top:solid']",
+        "border:none;border-top:solid",
+    ),
+    // Zimbra.
+    Mark::rest("hr#zwchr", "zwchr"),
+];

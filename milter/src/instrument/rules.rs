@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Which links may be tracked. When in doubt a link is left alone: then nothing of it can break.
+
+use std::collections::HashSet;
+
+use common::{address::is_within, config::Controller};
+
+use super::record::LinkReason;
+use crate::message::Message;
+
+/// The longest destination, in octets, so that the tracked link passes through every mail program and proxy.
+const MAX_DESTINATION: usize = 2000;
+
+/// The rules for one message.
+pub(crate) struct Rules {
+    tracking_host: String,
+    excluded: Vec<String>,
+    /// URLs that `List-Unsubscribe` and its like name.
+    list_urls: HashSet<String>,
+}
+
+/// A link that may be tracked.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) struct Target<'a> {
+    /// The host as written.
+    pub(crate) host: &'a str,
+}
+
+impl Rules {
+    /// Gathers what the controller and the message say.
+    pub(crate) fn new(controller: &Controller, message: &Message) -> Self {
+        let mut list_urls = HashSet::new();
+        for name in [
+            "list-unsubscribe",
+            "list-subscribe",
+            "list-help",
+            "list-owner",
+        ] {
+            for field in message.fields_named(name) {
+                let value = String::from_utf8_lossy(&field.unfolded()).into_owned();
+                for piece in value.split('<').skip(1) {
+                    if let Some((url, _)) = piece.split_once('>') {
+                        list_urls.insert(url.split_ascii_whitespace().collect::<String>());
+                    }
+                }
+            }
+        }
+        Self {
+            tracking_host: controller.tracking_host(),
+            excluded: controller
+                .exclude_links
+                .iter()
+                .map(|host| host.trim().trim_start_matches('.').to_lowercase())
+                .collect(),
+            list_urls,
+        }
+    }
+
+    /// Judges a destination by itself and by the visible text that leads to it; `text` is empty in plain text.
+    ///
+    /// # Errors
+    ///
+    /// Returns the reason for which the link is left alone.
+    pub(crate) fn judge<'a>(&self, url: &'a str, text: &str) -> Result<Target<'a>, LinkReason> {
+        let Some(rest) = after_scheme(url) else {
+            return Err(if has_opt_out_scheme(url) {
+                LinkReason::OptedOut
+            } else {
+                LinkReason::NotHttp
+            });
+        };
+        if url.chars().any(is_doubtful) {
+            return Err(LinkReason::Ambiguous);
+        }
+        let (authority, path) = match rest.find(['/', '?', '#', '\\']) {
+            Some(end) => rest.split_at_checked(end).unwrap_or((rest, "")),
+            None => (rest, ""),
+        };
+        if authority.contains('@') {
+            return Err(LinkReason::UserInfo);
+        }
+        let host = host_of(authority).ok_or(LinkReason::Ambiguous)?;
+        let lower = host.to_lowercase();
+        if lower == self.tracking_host {
+            return Err(LinkReason::Own);
+        }
+        if self.excluded.iter().any(|entry| is_within(&lower, entry)) {
+            return Err(LinkReason::Excluded);
+        }
+        if self.list_urls.contains(url) || is_unsubscribe(&lower, path, text) {
+            return Err(LinkReason::Unsubscribe);
+        }
+        if is_sensitive(path) {
+            return Err(LinkReason::Sensitive);
+        }
+        if is_url_like(text) {
+            return Err(LinkReason::VisibleUrl);
+        }
+        if url.len() > MAX_DESTINATION {
+            return Err(LinkReason::TooLong);
+        }
+        Ok(Target { host })
+    }
+}
+
+/// Returns what stands after `http://` or `https://`.
+fn after_scheme(url: &str) -> Option<&str> {
+    ["https://", "http://"].into_iter().find_map(|scheme| {
+        let head = url.get(..scheme.len())?;
+        head.eq_ignore_ascii_case(scheme)
+            .then(|| url.get(scheme.len()..))?
+    })
+}
+
+/// Where a scheme says `+notrack` as in Postal, and what to take out to restore it: always before any `:`.
+pub(crate) fn opt_out_in_scheme(url: &str) -> Option<std::ops::Range<usize>> {
+    const MARK: &str = "+notrack";
+    ["https", "http"].into_iter().find_map(|scheme| {
+        let end = scheme.len() + MARK.len();
+        let head = url.get(..end)?;
+        let is_marked = head.get(..scheme.len())?.eq_ignore_ascii_case(scheme)
+            && head.get(scheme.len()..)?.eq_ignore_ascii_case(MARK)
+            && url.get(end..)?.starts_with("://");
+        is_marked.then_some(scheme.len()..end)
+    })
+}
+
+fn has_opt_out_scheme(url: &str) -> bool {
+    opt_out_in_scheme(url).is_some()
+}
+
+/// Characters that readers treat differently: control characters, what could not be decoded, and white space other
+/// than the plain blank.
+fn is_doubtful(c: char) -> bool {
+    c.is_control() || c == '\u{fffd}' || (c.is_whitespace() && c != ' ') || is_bidi(c)
+}
+
+/// Directional marks: what is seen is not what is there.
+fn is_bidi(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn host_of(authority: &str) -> Option<&str> {
+    if authority.starts_with('[') {
+        let end = authority.find(']')?;
+        return authority.get(..=end);
+    }
+    let host = authority.split(':').next()?;
+    let is_host = !host.is_empty()
+        && !host.contains(|c: char| {
+            c == ' '
+                || matches!(
+                    c,
+                    '<' | '>' | '"' | '\'' | '`' | '{' | '}' | '|' | '^' | '%'
+                )
+        });
+    is_host.then_some(host)
+}
+
+/// Words of a path or query that lead out of a mailing or to its settings.
+const UNSUBSCRIBE: [&str; 16] = [
+    "unsubscribe",
+    "unsub",
+    "optout",
+    "opt-out",
+    "opt_out",
+    "preferences",
+    "preference-center",
+    "subscriptions",
+    "email-settings",
+    "manage-subscription",
+    "list-manage",
+    "abmelden",
+    "abbestellen",
+    "desabonn",
+    "desinscri",
+    "wypisz",
+];
+
+/// The same in visible texts.
+const UNSUBSCRIBE_TEXTS: [&str; 14] = [
+    "unsubscribe",
+    "opt out",
+    "opt-out",
+    "preferences",
+    "manage your subscription",
+    "abmelden",
+    "abbestellen",
+    "abbestellung",
+    "désabonner",
+    "désinscri",
+    "desinscri",
+    "wypisz",
+    "rezygnacja",
+    "rezygnuj",
+];
+
+fn is_unsubscribe(host: &str, path: &str, text: &str) -> bool {
+    let path = path.to_lowercase();
+    UNSUBSCRIBE
+        .iter()
+        .any(|word| path.contains(word) || host.contains(word))
+        || (!text.is_empty() && {
+            let text = text.to_lowercase();
+            UNSUBSCRIBE_TEXTS.iter().any(|word| text.contains(word))
+        })
+}
+
+/// Names of query parameters that carry secrets.
+const SECRET_PARAMETERS: [&str; 37] = [
+    "token",
+    "access_token",
+    "id_token",
+    "refresh_token",
+    "auth",
+    "auth_token",
+    "authtoken",
+    "authkey",
+    "jwt",
+    "otp",
+    "totp",
+    "pin",
+    "passcode",
+    "password",
+    "pwd",
+    "secret",
+    "sig",
+    "signature",
+    "hmac",
+    "x-amz-signature",
+    "x-amz-security-token",
+    "x-goog-signature",
+    "x-oss-signature",
+    "awsaccesskeyid",
+    "reset",
+    "reset_token",
+    "reset_password_token",
+    "confirmation_token",
+    "invitation_token",
+    "unlock_token",
+    "oobcode",
+    "magic",
+    "ticket",
+    "session",
+    "sessionid",
+    "nonce",
+    "api_key",
+];
+
+/// Words of a path that sign in, reset, confirm or invite.
+const SECRET_PATHS: [&str; 33] = [
+    "reset-password",
+    "password-reset",
+    "resetpassword",
+    "reset_password",
+    "password_reset",
+    "passwordreset",
+    "password/reset",
+    "password/edit",
+    "password",
+    "forgot-password",
+    "set-password",
+    "magic-link",
+    "magiclink",
+    "magic",
+    "login",
+    "log-in",
+    "signin",
+    "sign-in",
+    "sign_in",
+    "verify",
+    "verify-email",
+    "email-verification",
+    "verification",
+    "activate",
+    "activation",
+    "confirm",
+    "confirm-email",
+    "confirmation",
+    "unlock",
+    "otp",
+    "2fa",
+    "sso",
+    "oauth",
+];
+
+/// Tells whether what stands after the host looks like a way in, or carries a one-time secret.
+fn is_sensitive(path: &str) -> bool {
+    let (before_fragment, fragment) = path.split_once('#').unwrap_or((path, ""));
+    let (path, query) = before_fragment
+        .split_once('?')
+        .unwrap_or((before_fragment, ""));
+    let is_secret = |pair: &str| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        !value.is_empty()
+            && (SECRET_PARAMETERS
+                .iter()
+                .any(|secret| name.eq_ignore_ascii_case(secret))
+                || is_web_token(value))
+    };
+    query.split(['&', ';']).any(is_secret)
+        || fragment.split('&').any(is_secret)
+        || path
+            .split('/')
+            .any(|segment| is_web_token(segment) || is_secret_word(segment))
+}
+
+fn is_secret_word(segment: &str) -> bool {
+    let bare = segment.split('.').next().unwrap_or_default();
+    SECRET_PATHS
+        .iter()
+        .any(|word| bare.eq_ignore_ascii_case(word))
+}
+
+/// Recognises a JSON web token: three pieces of base64url, the first one beginning with `{"`.
+fn is_web_token(text: &str) -> bool {
+    text.len() > 40 && text.starts_with("eyJ") && text.matches('.').count() == 2
+}
+
+/// Tells whether a visible text would be taken for an address: a URL in it, or a host name alone.
+fn is_url_like(text: &str) -> bool {
+    let text = text.trim_matches(|c: char| c.is_whitespace() || is_bidi(c) || c == '\u{200b}');
+    if text.is_empty() {
+        return false;
+    }
+    let lower = text.to_lowercase();
+    if lower.contains("://") || lower.contains("www.") {
+        return true;
+    }
+    if text.contains(char::is_whitespace) {
+        return false;
+    }
+    let bare = lower.trim_matches(|c: char| {
+        matches!(
+            c,
+            '<' | '>'
+                | '('
+                | ')'
+                | '['
+                | ']'
+                | '"'
+                | '\''
+                | '.'
+                | ','
+                | '!'
+                | '?'
+                | ':'
+                | ';'
+                | '…'
+        )
+    });
+    let host = bare.split(['/', '?', '#', ':']).next().unwrap_or_default();
+    let host = host.rsplit('@').next().unwrap_or_default();
+    let Some((before, last)) = host.rsplit_once('.') else {
+        return false;
+    };
+    !before.is_empty()
+        && (2..=24).contains(&last.chars().count())
+        && last.chars().all(char::is_alphabetic)
+        && before.split('.').all(|label| {
+            !label.is_empty()
+                && label
+                    .chars()
+                    .all(|c| c.is_alphanumeric() || c == '-' || c == '_')
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use common::config::Config;
+
+    use super::*;
+
+    fn rules() -> Rules {
+        let mut config = Config::for_testing();
+        let controller = config.controllers.first_mut().unwrap();
+        controller.exclude_links = vec!["Bank.example".into()];
+        let message = Message::parse(
+            b"List-Unsubscribe: <mailto:u@x.example>,\r\n <https://lists.example/u\r\n /1>\r\n\r\n",
+        );
+        Rules::new(controller, &message)
+    }
+
+    #[test]
+    fn ordinary_links_may_be_tracked() {
+        let rules = rules();
+        for url in [
+            "https://shop.example/",
+            "HTTP://shop.example:8080/a?b=c&d[]=e#f",
+            "https://x.example/Jack's%20page;v=1,2!",
+            "https://grün.example/käse?q=ä",
+            "https://[2001:db8::1]/x",
+            "https://x.example/a b",
+            "https://x.example/v?t=YWJj==",
+            "https://x.example/authors/verifying-tokens",
+            "https://x.example?code=SUMMER",
+        ] {
+            assert!(rules.judge(url, "Look here").is_ok(), "{url}");
+        }
+    }
+
+    #[test]
+    fn each_rule_has_its_reason() {
+        use LinkReason as R;
+
+        let host = Config::for_testing()
+            .controllers
+            .first()
+            .unwrap()
+            .tracking_host();
+        let own = format!("https://{host}/l/x");
+        let long = format!("https://x.example/{}", "a".repeat(2000));
+        for (url, text, reason) in [
+            ("mailto:a@b.example", "", R::NotHttp),
+            ("#top", "", R::NotHttp),
+            ("//x.example/", "", R::NotHttp),
+            ("/path", "", R::NotHttp),
+            ("javascript:alert(1)", "", R::NotHttp),
+            ("https+notrack://x.example/", "", R::OptedOut),
+            ("https://x.example/a\tb", "", R::Ambiguous),
+            ("https://x.example/\u{202e}gpj", "", R::Ambiguous),
+            ("https://", "", R::Ambiguous),
+            ("https://user:pw@x.example/", "", R::UserInfo),
+            (own.as_str(), "", R::Own),
+            ("https://www.bank.example/", "", R::Excluded),
+            ("https://lists.example/u/1", "", R::Unsubscribe),
+            ("https://x.example/Unsubscribe?u=1", "", R::Unsubscribe),
+            ("https://x.example/x1", "Wypisz się", R::Unsubscribe),
+            ("https://x.example/reset-password/abc", "", R::Sensitive),
+            ("https://x.example/a?Token=abc", "", R::Sensitive),
+            ("https://s3.example/f?X-Amz-Signature=ab", "", R::Sensitive),
+            ("https://x.example/#access_token=abc", "", R::Sensitive),
+            ("https://x.example/", " https://x.example/ ", R::VisibleUrl),
+            ("https://x.example/", "x.example/path", R::VisibleUrl),
+            ("https://x.example/", "www.x.example", R::VisibleUrl),
+            (long.as_str(), "", R::TooLong),
+        ] {
+            assert_eq!(rules().judge(url, text), Err(reason), "{url} {text}");
+        }
+    }
+
+    #[test]
+    fn scheme_with_the_opt_out_mark_is_restored() {
+        assert_eq!(opt_out_in_scheme("HTTPS+NoTrack://x.example/"), Some(5..13));
+        assert_eq!(opt_out_in_scheme("https://x.example/+notrack"), None);
+    }
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What the parts of one message share while it is edited: the numbering of links, and what was left alone where.
+
+use std::collections::{HashMap, HashSet};
+
+use common::{keys::KeyRing, tracking_url};
+
+use super::{
+    Plan, TrackedLink,
+    record::{LinkReason, LinkRecord, shorten},
+    rules::Rules,
+};
+use crate::message::Message;
+
+/// The most tracked links in one message.
+const MAX_LINKS: usize = 500;
+
+/// The state of one edit.
+pub(crate) struct Session<'a> {
+    pub(crate) plan: &'a Plan<'a>,
+    pub(crate) base: &'a str,
+    pub(crate) rules: Rules,
+    pub(crate) links: Vec<TrackedLink>,
+    /// The destinations of the tracked links, in their order.
+    pub(crate) destinations: Vec<String>,
+    /// The first link to each destination, so that its twin in plain text gets the same number.
+    first: HashMap<String, u16>,
+    /// Destinations that an author opted out in HTML.
+    opted_out: HashSet<String>,
+}
+
+/// How far a session had come, to return to.
+#[derive(Clone, Copy)]
+pub(crate) struct Bookmark(usize);
+
+impl<'a> Session<'a> {
+    /// Begins an edit.
+    pub(crate) fn new(message: &Message, plan: &'a Plan<'a>) -> Self {
+        Self {
+            plan,
+            base: plan.controller.base_url(),
+            rules: Rules::new(plan.controller, message),
+            links: Vec::new(),
+            destinations: Vec::new(),
+            first: HashMap::new(),
+            opted_out: HashSet::new(),
+        }
+    }
+
+    /// Remembers a destination that the author opted out.
+    pub(crate) fn opt_out(&mut self, destination: &str) {
+        self.opted_out.insert(destination.to_owned());
+    }
+
+    /// Tells whether the author opted a destination out.
+    pub(crate) fn is_opted_out(&self, destination: &str) -> bool {
+        self.opted_out.contains(destination)
+    }
+
+    /// Returns the number that the next link would get.
+    pub(crate) fn next(&self) -> Option<u16> {
+        (self.links.len() < MAX_LINKS)
+            .then(|| u16::try_from(self.links.len() + 1).ok())
+            .flatten()
+    }
+
+    /// Returns the number of the first link to a destination.
+    pub(crate) fn twin(&self, destination: &str) -> Option<u16> {
+        self.first.get(destination).copied()
+    }
+
+    /// Builds a tracked link.
+    pub(crate) fn url(&self, ordinal: u16, destination: &str) -> String {
+        let keys: &KeyRing = self.plan.keys;
+        tracking_url::link(self.base, keys, self.plan.message, ordinal, destination)
+    }
+
+    /// Takes a link in, and returns its record.
+    pub(crate) fn take(
+        &mut self,
+        ordinal: u16,
+        destination: String,
+        host: &str,
+        text: &str,
+    ) -> LinkRecord {
+        let link = TrackedLink {
+            ordinal,
+            host: host.to_lowercase(),
+            text: shorten(text),
+        };
+        let record = LinkRecord {
+            ordinal: Some(ordinal),
+            host: link.host.clone(),
+            text: link.text.clone(),
+            skipped: None,
+        };
+        if usize::from(ordinal) > self.links.len() {
+            self.first.entry(destination.clone()).or_insert(ordinal);
+            self.links.push(link);
+            self.destinations.push(destination);
+        }
+        record
+    }
+
+    /// Returns where the session stands.
+    pub(crate) fn bookmark(&self) -> Bookmark {
+        Bookmark(self.links.len())
+    }
+
+    /// Forgets the links taken in since then.
+    pub(crate) fn return_to(&mut self, bookmark: Bookmark) {
+        let Bookmark(length) = bookmark;
+        self.links.truncate(length);
+        self.destinations.truncate(length);
+        self.first
+            .retain(|_, ordinal| usize::from(*ordinal) <= length);
+    }
+}
+
+/// Makes the record of a link that was left alone.
+pub(crate) fn left_alone(host: &str, text: &str, reason: LinkReason) -> LinkRecord {
+    LinkRecord {
+        ordinal: None,
+        host: host.to_lowercase(),
+        text: shorten(text),
+        skipped: Some(reason),
+    }
+}

@@ -1,0 +1,653 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The part tree of a message as ranges of its body, found by a strict scan for boundaries.
+//!
+//! A boundary is a whole line and nothing less (RFC 2046, section 5.1.1). Whatever leaves a doubt about where a part
+//! begins or ends makes the whole message `malformed`; nothing here guesses. Attached messages are opaque. One pass,
+//! linear in the size of the body.
+
+use std::ops::Range;
+
+use common::reason::SkipReason;
+use memchr::memmem;
+
+use super::content::Structured;
+use crate::message::{Message, split_end, split_field, split_line};
+
+/// The most parts a message may have.
+const MAX_PARTS: usize = 1000;
+/// The deepest nesting of multiparts.
+const MAX_DEPTH: usize = 30;
+/// The longest header section of a part, in octets: the limit of Postfix.
+const MAX_HEADER: usize = 102_400;
+/// RFC 2046, section 5.1.1.
+const MAX_BOUNDARY: usize = 70;
+
+/// How a part is encoded for transfer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Transfer {
+    Base64,
+    /// `7bit`, `8bit`, or no field at all; `ascii` for the first and the last.
+    Identity {
+        ascii: bool,
+    },
+    /// `binary`, unknown or oddly written: never edited.
+    Other,
+    QuotedPrintable,
+}
+
+/// How a part asks to be shown.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Disposition {
+    Attachment,
+    Inline,
+}
+
+/// One entity of the message. The first one is the message itself.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Its place in the tree, as in IMAP with the message as `1`: `1.2.1`.
+    pub path: String,
+    /// The header section within the body, the empty line included; empty for the message itself.
+    pub header: Range<usize>,
+    /// The content, without the line end that belongs to the boundary after it.
+    pub body: Range<usize>,
+    /// Type and subtype in lower case; `unknown` if the field cannot be read.
+    pub media: String,
+    /// The charset in lower case.
+    pub charset: Option<String>,
+    pub transfer: Transfer,
+    pub disposition: Disposition,
+    /// Whether the part bears a file name.
+    pub is_named: bool,
+    /// `format=flowed` (RFC 3676), and whether `delsp=yes` goes with it.
+    pub flowed: Option<DelSp>,
+    /// Whether an `application/pkcs7-mime` says that it is signed only.
+    pub is_signed_data: bool,
+    /// Where the value of `Content-Transfer-Encoding` stands within the body.
+    pub transfer_value: Option<Range<usize>>,
+    pub children: Vec<usize>,
+    content_id: Option<String>,
+    start: Option<String>,
+    boundary: Option<String>,
+    md5: bool,
+}
+
+/// What becomes of the blank before a soft line break in flowed text.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DelSp {
+    No,
+    Yes,
+}
+
+/// The part tree.
+#[derive(Clone, Debug)]
+pub struct Structure {
+    /// In the order in which they stand.
+    pub parts: Vec<Part>,
+    /// CRLF or LF, the same all over.
+    pub line_end: &'static [u8],
+}
+
+impl Structure {
+    /// Finds the parts of a message.
+    ///
+    /// # Errors
+    ///
+    /// Returns `malformed` if the structure leaves any doubt.
+    pub fn of(message: &Message) -> Result<Self, SkipReason> {
+        let line_end = line_end_of(message)?;
+        let root = MimeFields::of_message(message)?;
+        let mut scan = Scan {
+            body: &message.body,
+            parts: Vec::new(),
+            open: Vec::new(),
+        };
+        scan.add(root, 0..0, None)?;
+        scan.run()?;
+        Ok(Self {
+            parts: scan.parts,
+            line_end,
+        })
+    }
+
+    /// Returns the message itself.
+    pub fn root(&self) -> Option<&Part> {
+        self.parts.first()
+    }
+
+    /// Returns the children of a part.
+    pub fn children<'a>(&'a self, part: &'a Part) -> impl DoubleEndedIterator<Item = &'a Part> {
+        part.children
+            .iter()
+            .filter_map(|child| self.parts.get(*child))
+    }
+
+    /// Returns the child that stands for a `multipart/related`: the one that `start` names, else the first.
+    pub fn related_root<'a>(&'a self, part: &'a Part) -> Option<&'a Part> {
+        match &part.start {
+            Some(start) => self
+                .children(part)
+                .find(|child| child.content_id.as_deref() == Some(start)),
+            None => self.children(part).next(),
+        }
+    }
+}
+
+impl Part {
+    /// Tells whether this is a multipart.
+    pub fn is_multipart(&self) -> bool {
+        self.boundary.is_some()
+    }
+
+    /// Returns the boundary of a multipart.
+    pub fn boundary(&self) -> Option<&str> {
+        self.boundary.as_deref()
+    }
+
+    /// Tells whether the part carries a digest of its content, which an edit would make wrong.
+    pub fn has_digest(&self) -> bool {
+        self.md5
+    }
+}
+
+/// Determines the line end of the body; a mixture, a bare CR or a NUL is a defect.
+fn line_end_of(message: &Message) -> Result<&'static [u8], SkipReason> {
+    let body = &message.body;
+    if memchr::memchr(0, body).is_some() {
+        return Err(SkipReason::Malformed);
+    }
+    let mut returns = 0_usize;
+    for place in memchr::memchr_iter(b'\r', body) {
+        if body.get(place + 1) != Some(&b'\n') {
+            return Err(SkipReason::Malformed);
+        }
+        returns += 1;
+    }
+    let feeds = memchr::memchr_iter(b'\n', body).count();
+    if returns == feeds && returns > 0 {
+        Ok(b"\r\n")
+    } else if returns == 0 && feeds > 0 {
+        Ok(b"\n")
+    } else if feeds == 0 {
+        Ok(b"\r\n")
+    } else {
+        Err(SkipReason::Malformed)
+    }
+}
+
+/// The fields of one header section that matter here, raw.
+#[derive(Default)]
+struct MimeFields<'a> {
+    content_type: Option<&'a [u8]>,
+    transfer: Option<&'a [u8]>,
+    disposition: Option<&'a [u8]>,
+    content_id: Option<&'a [u8]>,
+    version: bool,
+    md5: bool,
+    transfer_value: Option<Range<usize>>,
+}
+
+impl<'a> MimeFields<'a> {
+    fn of_message(message: &'a Message) -> Result<Self, SkipReason> {
+        let mut fields = Self::default();
+        for field in &message.fields {
+            fields.take(&field.name, &field.value, None)?;
+        }
+        Ok(fields)
+    }
+
+    /// Takes a field; doubled ones leave a doubt about which one counts.
+    fn take(
+        &mut self,
+        name: &[u8],
+        value: &'a [u8],
+        place: Option<Range<usize>>,
+    ) -> Result<(), SkipReason> {
+        let name = name.trim_ascii_end();
+        let slot = if name.eq_ignore_ascii_case(b"content-type") {
+            &mut self.content_type
+        } else if name.eq_ignore_ascii_case(b"content-transfer-encoding") {
+            self.transfer_value = place;
+            &mut self.transfer
+        } else if name.eq_ignore_ascii_case(b"content-disposition") {
+            &mut self.disposition
+        } else if name.eq_ignore_ascii_case(b"content-id") {
+            &mut self.content_id
+        } else if name.eq_ignore_ascii_case(b"content-md5") {
+            self.md5 = true;
+            return Ok(());
+        } else if name.eq_ignore_ascii_case(b"mime-version") {
+            let doubled = std::mem::replace(&mut self.version, true);
+            return if doubled {
+                Err(SkipReason::Malformed)
+            } else {
+                Ok(())
+            };
+        } else {
+            return Ok(());
+        };
+        match slot.replace(value) {
+            Some(_) => Err(SkipReason::Malformed),
+            None => Ok(()),
+        }
+    }
+}
+
+struct Open {
+    part: usize,
+    delimiter: Vec<u8>,
+    closed: bool,
+    seen: usize,
+}
+
+struct Scan<'a> {
+    body: &'a [u8],
+    parts: Vec<Part>,
+    open: Vec<Open>,
+}
+
+impl Scan<'_> {
+    fn run(&mut self) -> Result<(), SkipReason> {
+        let finder = memmem::Finder::new(b"\n--");
+        let mut from = 0;
+        while !self.open.is_empty() {
+            let rest = self.body.get(from..).unwrap_or_default();
+            let at_start = from == 0 || self.body.get(from - 1) == Some(&b'\n');
+            let at = if at_start && rest.starts_with(b"--") {
+                from
+            } else {
+                match finder.find(rest) {
+                    Some(place) => from + place + 1,
+                    None => break,
+                }
+            };
+            let (line, _) = split_line(self.body.get(at..).unwrap_or_default());
+            let after = at + line.len();
+            from = match self.delimiter(line) {
+                Some((depth, is_close)) => self.cross(at, after, depth, is_close)?,
+                None => after,
+            };
+        }
+        let end = self.body.len();
+        if self.open.iter().any(|open| !open.closed) {
+            return Err(SkipReason::Malformed);
+        }
+        self.close_down_to(0, end)?;
+        if let Some(root) = self.parts.first_mut() {
+            root.body.end = end;
+        }
+        Ok(())
+    }
+
+    /// Finds the open multipart whose boundary this line is, the innermost first.
+    fn delimiter(&self, line: &[u8]) -> Option<(usize, bool)> {
+        let (content, _) = split_end(line);
+        let content = content.trim_ascii_end();
+        self.open
+            .iter()
+            .enumerate()
+            .rev()
+            .find_map(
+                |(depth, open)| match content.strip_prefix(&open.delimiter[..]) {
+                    Some(b"") => Some((depth, false)),
+                    Some(b"--") => Some((depth, true)),
+                    _ => None,
+                },
+            )
+    }
+
+    /// Ends the part before a boundary and begins the one after it; returns where to go on.
+    fn cross(
+        &mut self,
+        at: usize,
+        after: usize,
+        depth: usize,
+        is_close: bool,
+    ) -> Result<usize, SkipReason> {
+        let end = match self.body.get(..at).unwrap_or_default() {
+            before if before.ends_with(b"\r\n") => at - 2,
+            before if before.ends_with(b"\n") => at - 1,
+            _ => at,
+        };
+        self.close_down_to(depth + 1, end)?;
+        let open = self.open.get_mut(depth).ok_or(SkipReason::Malformed)?;
+        if open.closed {
+            return Err(SkipReason::Malformed);
+        }
+        open.seen += 1;
+        let parent = open.part;
+        let last = self
+            .parts
+            .get(parent)
+            .and_then(|part| part.children.last().copied());
+        if let Some(child) = last.and_then(|last| self.parts.get_mut(last)) {
+            child.body.end = end.max(child.body.start);
+        }
+        if is_close {
+            let open = self.open.get_mut(depth).ok_or(SkipReason::Malformed)?;
+            open.closed = true;
+            let empty = self
+                .parts
+                .get(parent)
+                .is_none_or(|part| part.children.is_empty());
+            return if empty {
+                Err(SkipReason::Malformed)
+            } else {
+                Ok(after)
+            };
+        }
+        self.begin(after, parent)
+    }
+
+    /// Reads the header section of a part that begins here.
+    fn begin(&mut self, start: usize, parent: usize) -> Result<usize, SkipReason> {
+        let mut fields = MimeFields::default();
+        let mut at = start;
+        let mut current: Option<(Range<usize>, Range<usize>)> = None;
+        loop {
+            let (line, _) = split_line(self.body.get(at..).unwrap_or_default());
+            let (content, end) = split_end(line);
+            if end.is_empty() || at - start > MAX_HEADER {
+                return Err(SkipReason::Malformed);
+            }
+            let line_end = at + content.len();
+            let is_fold = matches!(content.first(), Some(b' ' | b'\t'));
+            if is_fold {
+                let (_, value) = current.as_mut().ok_or(SkipReason::Malformed)?;
+                value.end = line_end;
+            } else {
+                if let Some((name, value)) = current.take() {
+                    let text = self.body.get(value.clone()).unwrap_or_default();
+                    let name = self.body.get(name).unwrap_or_default();
+                    fields.take(name, text, Some(value))?;
+                }
+                if content.is_empty() {
+                    at += line.len();
+                    break;
+                }
+                let (name, _) = split_field(content).ok_or(SkipReason::Malformed)?;
+                if name.starts_with(b"--") {
+                    return Err(SkipReason::Malformed);
+                }
+                current = Some((at..at + name.len(), at + name.len() + 1..line_end));
+            }
+            at += line.len();
+        }
+        self.add(fields, start..at, Some(parent))?;
+        Ok(at)
+    }
+
+    /// Adds a part, and opens it if it is a multipart.
+    fn add(
+        &mut self,
+        fields: MimeFields<'_>,
+        header: Range<usize>,
+        parent: Option<usize>,
+    ) -> Result<(), SkipReason> {
+        let number = self.parts.len();
+        if number >= MAX_PARTS {
+            return Err(SkipReason::Malformed);
+        }
+        let above = parent.and_then(|parent| self.parts.get(parent));
+        let path = match above {
+            Some(above) => format!("{}.{}", above.path, above.children.len() + 1),
+            None => "1".to_owned(),
+        };
+        let is_digest = above.is_some_and(|above| above.media == "multipart/digest");
+        let part = Part::new(
+            fields,
+            path,
+            header.clone(),
+            header.end..self.body.len(),
+            is_digest,
+        )?;
+        if let Some(boundary) = &part.boundary {
+            if self.open.len() >= MAX_DEPTH {
+                return Err(SkipReason::Malformed);
+            }
+            self.open.push(Open {
+                part: number,
+                delimiter: [b"--", boundary.as_bytes()].concat(),
+                closed: false,
+                seen: 0,
+            });
+        }
+        if let Some(parent) = parent.and_then(|parent| self.parts.get_mut(parent)) {
+            parent.children.push(number);
+        }
+        self.parts.push(part);
+        Ok(())
+    }
+
+    /// Ends the multiparts below a depth. Each must have been closed, and its boundary must occur nowhere else in it:
+    /// not in mid-line and not as the beginning of another line, where lenient readers would see it.
+    fn close_down_to(&mut self, depth: usize, end: usize) -> Result<(), SkipReason> {
+        while self.open.len() > depth {
+            let Some(open) = self.open.pop() else { break };
+            if !open.closed {
+                return Err(SkipReason::Malformed);
+            }
+            let part = self.parts.get_mut(open.part).ok_or(SkipReason::Malformed)?;
+            part.body.end = end.max(part.body.start);
+            let content = self.body.get(part.body.clone()).unwrap_or_default();
+            if memmem::find_iter(content, &open.delimiter).count() != open.seen {
+                return Err(SkipReason::Malformed);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Part {
+    fn new(
+        fields: MimeFields<'_>,
+        path: String,
+        header: Range<usize>,
+        body: Range<usize>,
+        is_digest: bool,
+    ) -> Result<Self, SkipReason> {
+        let default = if is_digest {
+            "message/rfc822"
+        } else {
+            "text/plain"
+        };
+        let content_type = match fields.content_type {
+            None => Structured::bare(default),
+            Some(raw) => match Structured::parse(raw) {
+                Some(parsed) if parsed.value.split('/').all(|half| !half.is_empty()) => parsed,
+                _ if starts_like_multipart(raw) => return Err(SkipReason::Malformed),
+                _ => Structured::default(),
+            },
+        };
+        let mut media = content_type.value.clone();
+        if media.matches('/').count() != 1 {
+            media = "unknown".to_owned();
+        }
+        let boundary = if media.starts_with("multipart/") {
+            let boundary = content_type
+                .parameter("boundary")
+                .ok_or(SkipReason::Malformed)?;
+            let is_legal = !boundary.is_empty()
+                && boundary.len() <= MAX_BOUNDARY
+                && !boundary.ends_with(' ')
+                && boundary.bytes().all(|octet| matches!(octet, 32..=126));
+            Some(
+                is_legal
+                    .then(|| boundary.to_owned())
+                    .ok_or(SkipReason::Malformed)?,
+            )
+        } else {
+            None
+        };
+        let disposition = fields.disposition.map(Structured::parse);
+        let is_named = content_type.parameter("name").is_some()
+            || matches!(&disposition, Some(Some(field)) if field.parameter("filename").is_some());
+        let flowed = content_type
+            .parameter("format")
+            .filter(|format| format.eq_ignore_ascii_case("flowed"))
+            .map(|_| match content_type.parameter("delsp") {
+                Some(delsp) if delsp.eq_ignore_ascii_case("yes") => DelSp::Yes,
+                _ => DelSp::No,
+            });
+        let transfer = transfer_of(fields.transfer);
+        if boundary.is_some() && !matches!(transfer, Transfer::Identity { .. }) {
+            // RFC 2045, section 6.4: a multipart is not itself encoded. Readers differ in what they make of it.
+            return Err(SkipReason::Malformed);
+        }
+        Ok(Self {
+            path,
+            header,
+            body,
+            charset: content_type
+                .parameter("charset")
+                .map(|charset| charset.trim().to_ascii_lowercase()),
+            transfer,
+            disposition: match disposition {
+                None => Disposition::Inline,
+                Some(Some(field)) if field.value == "inline" => Disposition::Inline,
+                Some(_) => Disposition::Attachment,
+            },
+            is_named,
+            flowed,
+            is_signed_data: content_type
+                .parameter("smime-type")
+                .is_some_and(|kind| kind.eq_ignore_ascii_case("signed-data")),
+            transfer_value: fields.transfer_value,
+            children: Vec::new(),
+            content_id: fields.content_id.map(identifier),
+            start: content_type
+                .parameter("start")
+                .map(|start| identifier(start.as_bytes())),
+            boundary,
+            md5: fields.md5,
+            media,
+        })
+    }
+}
+
+fn starts_like_multipart(raw: &[u8]) -> bool {
+    let value = raw.trim_ascii();
+    value
+        .get(..10)
+        .is_some_and(|head| head.eq_ignore_ascii_case(b"multipart/"))
+}
+
+fn transfer_of(field: Option<&[u8]>) -> Transfer {
+    let Some(field) = field else {
+        return Transfer::Identity { ascii: true };
+    };
+    match field.trim_ascii().to_ascii_lowercase().as_slice() {
+        b"7bit" => Transfer::Identity { ascii: true },
+        b"8bit" => Transfer::Identity { ascii: false },
+        b"base64" => Transfer::Base64,
+        b"quoted-printable" => Transfer::QuotedPrintable,
+        _ => Transfer::Other,
+    }
+}
+
+fn identifier(raw: &[u8]) -> String {
+    let text = String::from_utf8_lossy(raw.trim_ascii()).into_owned();
+    text.trim_matches(['<', '>']).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scan(raw: &str) -> Result<Structure, SkipReason> {
+        Structure::of(&Message::parse(raw.as_bytes()))
+    }
+
+    fn layout(raw: &str) -> Vec<(String, String, String)> {
+        let message = Message::parse(raw.as_bytes());
+        let parts = Structure::of(&message).unwrap().parts;
+        parts
+            .into_iter()
+            .map(|part| {
+                let body = message.body.get(part.body.clone()).unwrap();
+                (
+                    part.path,
+                    part.media,
+                    String::from_utf8(body.to_vec()).unwrap(),
+                )
+            })
+            .collect()
+    }
+
+    const NESTED: &str = "Content-Type: multipart/mixed; boundary=out\r\n\r\npre --out\r\n\
+        --out  \r\nContent-Type: multipart/alternative; boundary=\"in\"\r\n\r\n\
+        --in\r\n\r\nplain\r\n--in\r\nContent-Type: text/html\r\n\r\n<p>\r\n\r\n--in--\r\nepi\r\n\
+        --out\r\nContent-Type: image/png\r\n\r\n\r\n--out--\r\nepilogue";
+
+    #[test]
+    fn nested_parts_have_exact_ranges() {
+        let layout = layout(&NESTED.replace("pre --out", "preamble"));
+
+        let leaf = |path: &str, media: &str, body: &str| {
+            (path.to_owned(), media.to_owned(), body.to_owned())
+        };
+        assert_eq!(layout.len(), 5);
+        assert_eq!(layout[2], leaf("1.1.1", "text/plain", "plain"));
+        assert_eq!(layout[3], leaf("1.1.2", "text/html", "<p>\r\n"));
+        assert_eq!(layout[4], leaf("1.2", "image/png", ""));
+    }
+
+    #[test]
+    fn boundary_in_mid_line_is_a_defect() {
+        assert_eq!(scan(NESTED).unwrap_err(), SkipReason::Malformed);
+    }
+
+    #[test]
+    fn doubtful_structures_are_refused() {
+        let part = "\r\n--b\r\n\r\nx";
+        for (raw, what) in [
+            (
+                format!("Content-Type: multipart/mixed; boundary=b\r\n\r\n{part}"),
+                "no end",
+            ),
+            (
+                format!("Content-Type: multipart/mixed\r\n\r\n{part}\r\n--b--"),
+                "no boundary",
+            ),
+            (
+                format!(
+                    "Content-Type: multipart/mixed; boundary=b\r\n\r\n{part}\r\n--bc\r\n--b--\r\n"
+                ),
+                "prefix",
+            ),
+            (
+                format!(
+                    "Content-Type: multipart/mixed; boundary=b\r\n\r\n{part}\r\n--b\r\nx\r\n--b--"
+                ),
+                "no empty line",
+            ),
+            (
+                format!(
+                    "Content-Type: text/plain\r\nContent-type: text/html\r\n\r\n{part}\r\n--b--"
+                ),
+                "doubled",
+            ),
+            ("A: b\r\n\r\nx\ny\r\n".to_owned(), "mixed line ends"),
+            ("A: b\r\n\r\nx\ry\r\n".to_owned(), "bare CR"),
+            ("A: b\r\n\r\nx\0\r\n".to_owned(), "NUL"),
+        ] {
+            assert!(scan(&raw).is_err(), "{what}");
+        }
+    }
+
+    #[test]
+    fn too_many_parts_and_levels_are_refused_in_linear_time() {
+        let parts = "--b\r\n\r\n\r\n".repeat(50_000);
+        let many = format!("Content-Type: multipart/mixed; boundary=b\r\n\r\n{parts}--b--\r\n");
+        let mut deep = String::from("Content-Type: multipart/mixed; boundary=b0\r\n\r\n");
+        for level in 0..1000 {
+            deep.push_str(&format!(
+                "--b{level}\r\nContent-Type: multipart/mixed; boundary=b{}\r\n\r\n",
+                level + 1
+            ));
+        }
+
+        assert!(scan(&many).is_err());
+        assert!(scan(&deep).is_err());
+    }
+}

@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The edit of a plain-text part. Changing text that people see and copy is the most noticed of all edits, so a URL is
+//! rewritten only where every reader would find the same beginning and the same end; when in doubt, not.
+//!
+//! Looked for by linkify, line by line; delimiters follow RFC 3986, appendix C. Quoted lines, what follows a mark of
+//! quotation, and signatures are left alone.
+
+use std::ops::Range;
+
+use linkify::{LinkFinder, LinkKind};
+
+use super::{
+    charset::Charset,
+    record::{LinkReason, LinkRecord},
+    rules,
+    session::{Session, left_alone},
+    splice::Edits,
+    structure::DelSp,
+    transfer::{Decoded, LineWatch},
+};
+
+/// Longer lines are not looked at.
+const MAX_LINE: usize = 20_000;
+
+/// A line that ends here or later may have been wrapped in the midst of a URL.
+const WRAPPED: usize = 65;
+
+/// What is to be done with a plain-text part.
+pub(crate) struct PlainEdit {
+    /// Edits of links; the disclosure is not among them.
+    pub(crate) edits: Edits,
+    pub(crate) links: Vec<LinkRecord>,
+    /// Whether a link was left alone because its line would have grown too long.
+    pub(crate) is_cramped: bool,
+}
+
+/// Works out the edit of a part.
+pub(crate) fn plan(
+    session: &mut Session<'_>,
+    part: &Decoded<'_>,
+    encoded: &[u8],
+    charset: Charset,
+    flowed: Option<DelSp>,
+    mut watch: LineWatch<'_>,
+) -> PlainEdit {
+    let mut edit = PlainEdit {
+        edits: Edits::default(),
+        links: Vec::new(),
+        is_cramped: false,
+    };
+    let finder = {
+        let mut finder = LinkFinder::new();
+        finder.kinds(&[LinkKind::Url]);
+        finder
+    };
+    let has_shifting_trails = has_ascii_trails(charset);
+    let mut ground = Ground::Text;
+    for line in Lines::new(&part.text) {
+        let content = line.content;
+        ground = ground.after(content);
+        let reason = match ground {
+            Ground::Quoted | Ground::Rest => Some(LinkReason::Quoted),
+            Ground::Signature => Some(LinkReason::Signature),
+            Ground::Text if has_shifting_trails && !content.is_ascii() => {
+                Some(LinkReason::Ambiguous)
+            }
+            Ground::Text => None,
+        };
+        if content.len() > MAX_LINE || memchr::memmem::find(content, b"://").is_none() {
+            continue;
+        }
+        let masked = mask(content);
+        for found in finder.links(&masked) {
+            let verdict = match reason {
+                Some(reason) => Err(reason),
+                None => delimit(&masked, found.start()..found.end(), &line, flowed),
+            };
+            let range = match verdict {
+                Ok(range) => line.start + range.start..line.start + range.end,
+                Err(reason) => {
+                    edit.links.push(left_alone("", "", reason));
+                    continue;
+                }
+            };
+            let url = part.text.get(range.clone()).unwrap_or_default();
+            let Ok(url) = std::str::from_utf8(url) else {
+                continue;
+            };
+            let record = edit.take(session, part, encoded, url, range, &mut watch);
+            edit.links.push(record);
+        }
+    }
+    edit
+}
+
+impl PlainEdit {
+    fn take(
+        &mut self,
+        session: &mut Session<'_>,
+        part: &Decoded<'_>,
+        encoded: &[u8],
+        url: &str,
+        range: Range<usize>,
+        watch: &mut LineWatch<'_>,
+    ) -> LinkRecord {
+        let target = match session.rules.judge(url, "") {
+            Ok(target) => target,
+            Err(reason) => {
+                if let Some(mark) = rules::opt_out_in_scheme(url) {
+                    let mark = range.start + mark.start..range.start + mark.end;
+                    watch.admit(mark.clone(), 0, None);
+                    self.edits.push(mark, b"");
+                }
+                return left_alone("", "", reason);
+            }
+        };
+        let refuse = |reason| left_alone(target.host, "", reason);
+        if session.is_opted_out(url) {
+            return refuse(LinkReason::OptedOut);
+        }
+        if !part.is_editable(encoded, range.clone()) {
+            return refuse(LinkReason::Ambiguous);
+        }
+        let Some(ordinal) = session.twin(url).or_else(|| session.next()) else {
+            return refuse(LinkReason::TooMany);
+        };
+        let tracked = session.url(ordinal, url);
+        if !watch.admit(range.clone(), tracked.len(), None) {
+            self.is_cramped = true;
+            return refuse(LinkReason::LineLength);
+        }
+        self.edits.push(range, tracked.as_bytes());
+        session.take(ordinal, url.to_owned(), target.host, "")
+    }
+}
+
+/// Where in a message a line stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Ground {
+    /// A quoted line.
+    Quoted,
+    /// After a mark of quotation: quoted to the end.
+    Rest,
+    Signature,
+    Text,
+}
+
+impl Ground {
+    fn after(self, line: &[u8]) -> Self {
+        if matches!(self, Self::Rest | Self::Signature) {
+            return self;
+        }
+        let bare = line.trim_ascii();
+        if line.first() == Some(&b'>') || bare.first() == Some(&b'>') {
+            Self::Quoted
+        } else if line == b"-- " || line == b"--" {
+            Self::Signature
+        } else if begins_quotation(bare) {
+            Self::Rest
+        } else {
+            Self::Text
+        }
+    }
+}
+
+/// Recognises the line that mail programs put above a quoted or forwarded message: words between rules of hyphens, or a
+/// rule of underscores.
+fn begins_quotation(line: &[u8]) -> bool {
+    let is_rule = |text: &[u8], of: u8| text.len() >= 5 && text.iter().all(|octet| *octet == of);
+    if line.len() >= 20 && is_rule(line, b'_') {
+        return true;
+    }
+    let is_hyphen = |octet: &u8| *octet == b'-';
+    let head = line.iter().take_while(|octet| is_hyphen(octet)).count();
+    let tail = line
+        .iter()
+        .rev()
+        .take_while(|octet| is_hyphen(octet))
+        .count();
+    head >= 4 && tail >= 4 && head + tail < line.len()
+}
+
+/// Replaces what lies beyond ASCII, octet by octet, by something that no URL holds.
+fn mask(line: &[u8]) -> String {
+    line.iter()
+        .map(|octet| {
+            if octet.is_ascii() {
+                char::from(*octet)
+            } else {
+                MASKED
+            }
+        })
+        .collect()
+}
+
+const MASKED: char = '\u{1}';
+
+/// Tells whether octets of ASCII may be the second half of a character.
+fn has_ascii_trails(charset: Charset) -> bool {
+    let encoding = charset.encoding;
+    encoding == encoding_rs::SHIFT_JIS
+        || encoding == encoding_rs::BIG5
+        || encoding == encoding_rs::GBK
+        || encoding == encoding_rs::GB18030
+        || encoding == encoding_rs::EUC_KR
+}
+
+/// Finds where a URL begins and ends for sure.
+fn delimit(
+    line: &str,
+    found: Range<usize>,
+    whole: &Line<'_>,
+    flowed: Option<DelSp>,
+) -> Result<Range<usize>, LinkReason> {
+    let octets = line.as_bytes();
+    let before = octets.get(..found.start).unwrap_or_default();
+    if is_bracketed(before) {
+        return delimit_bracketed(line, found.start);
+    }
+    let opener = before.last().copied();
+    let is_opened = opener.is_none_or(|octet| {
+        octet.is_ascii_whitespace() || matches!(octet, b'(' | b'[' | b'{' | b'"' | b'\'')
+    });
+    let url = line.get(found.clone()).ok_or(LinkReason::Ambiguous)?;
+    let after = octets.get(found.end..).unwrap_or_default();
+    let stop = after
+        .iter()
+        .position(u8::is_ascii_whitespace)
+        .unwrap_or(after.len());
+    let (trail, rest) = after.split_at_checked(stop).unwrap_or((after, b""));
+    let is_closed = match opener {
+        Some(quote @ (b'"' | b'\'')) => trail.first() == Some(&quote),
+        Some(b'(') => trail.first() == Some(&b')'),
+        Some(b'[') => trail.first() == Some(&b']'),
+        Some(b'{') => trail.first() == Some(&b'}'),
+        _ => true,
+    };
+    if !is_opened || !is_closed || !is_plain_trail(trail) || is_doubtful(url) {
+        return Err(LinkReason::Ambiguous);
+    }
+    if trail.is_empty() && is_perhaps_wrapped(whole, rest, flowed) {
+        return Err(LinkReason::Ambiguous);
+    }
+    Ok(found)
+}
+
+/// Tells whether `<` or `<URL:` stands directly before.
+fn is_bracketed(before: &[u8]) -> bool {
+    let before = match before
+        .len()
+        .checked_sub(4)
+        .and_then(|at| before.split_at_checked(at))
+    {
+        Some((head, label)) if label.eq_ignore_ascii_case(b"url:") => head,
+        _ => before,
+    };
+    before.ends_with(b"<")
+}
+
+/// In angle brackets a URL reaches to the closing one (RFC 3986, appendix C).
+fn delimit_bracketed(line: &str, start: usize) -> Result<Range<usize>, LinkReason> {
+    let rest = line.get(start..).unwrap_or_default();
+    let end = rest.find('>').ok_or(LinkReason::Ambiguous)?;
+    let url = rest.get(..end).unwrap_or_default();
+    let is_url = url
+        .bytes()
+        .all(|octet| octet.is_ascii_graphic() && !matches!(octet, b'<' | b'"'));
+    is_url
+        .then_some(start..start + end)
+        .ok_or(LinkReason::Ambiguous)
+}
+
+/// Tells whether what follows a URL, up to a blank, is punctuation of the sentence and no part of the URL.
+fn is_plain_trail(trail: &[u8]) -> bool {
+    let is_punctuation = trail.iter().all(|octet| {
+        matches!(
+            octet,
+            b'.' | b',' | b':' | b';' | b'!' | b'?' | b')' | b']' | b'}' | b'"' | b'\''
+        )
+    });
+    let is_ellipsis = trail.starts_with(b"..");
+    is_punctuation && !is_ellipsis && trail.len() <= 4
+}
+
+/// Tells whether the end of a URL could be meant otherwise: emphasis, an entity, a hyphen that wraps a word, a bracket
+/// that is opened or closed only once.
+fn is_doubtful(url: &str) -> bool {
+    let is_balanced = |open, close| url.matches(open).count() == url.matches(close).count();
+    url.ends_with(['*', '_', '~', '-', '\'', '&', '%', '\\', '^', '|'])
+        || url.contains(MASKED)
+        || url.contains("&amp;")
+        || url.contains("&lt;")
+        || url.contains("&gt;")
+        || url.contains("&quot;")
+        || url.contains("&#")
+        || url.contains("...")
+        || !(is_balanced('(', ')') && is_balanced('[', ']') && is_balanced('{', '}'))
+}
+
+/// Tells whether a URL at the end of a line may go on in the next one.
+fn is_perhaps_wrapped(line: &Line<'_>, rest: &[u8], flowed: Option<DelSp>) -> bool {
+    if !rest.trim_ascii().is_empty() {
+        return false;
+    }
+    let is_soft = flowed.is_some() && rest.ends_with(b" ");
+    let next = line.next.unwrap_or_default();
+    let continues = next
+        .first()
+        .is_some_and(|octet| !octet.is_ascii_whitespace() && *octet != b'>');
+    (is_soft && continues) || (rest.is_empty() && line.content.len() >= WRAPPED && continues)
+}
+
+/// A line and the one after it, without their ends.
+struct Line<'a> {
+    start: usize,
+    content: &'a [u8],
+    next: Option<&'a [u8]>,
+}
+
+struct Lines<'a> {
+    text: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Lines<'a> {
+    fn new(text: &'a [u8]) -> Self {
+        Self { text, at: 0 }
+    }
+
+    fn line_at(&self, at: usize) -> Option<(&'a [u8], usize)> {
+        let rest = self.text.get(at..).filter(|rest| !rest.is_empty())?;
+        let (whole, length) = match memchr::memchr(b'\n', rest) {
+            Some(end) => (rest.get(..end)?, end + 1),
+            None => (rest, rest.len()),
+        };
+        Some((whole.strip_suffix(b"\r").unwrap_or(whole), length))
+    }
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = Line<'a>;
+
+    fn next(&mut self) -> Option<Line<'a>> {
+        let start = self.at;
+        let (content, length) = self.line_at(start)?;
+        self.at += length;
+        Some(Line {
+            start,
+            content,
+            next: self.line_at(self.at).map(|(content, _)| content),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Marks what would be rewritten with double brackets.
+    fn mark(text: &str, flowed: Option<DelSp>) -> String {
+        let mut out = String::new();
+        let mut finder = LinkFinder::new();
+        finder.kinds(&[LinkKind::Url]);
+        let mut ground = Ground::Text;
+        let mut from = 0;
+        for line in Lines::new(text.as_bytes()) {
+            ground = ground.after(line.content);
+            let masked = mask(line.content);
+            for found in finder.links(&masked) {
+                if ground != Ground::Text {
+                    continue;
+                }
+                if let Ok(range) = delimit(&masked, found.start()..found.end(), &line, flowed) {
+                    let (start, end) = (line.start + range.start, line.start + range.end);
+                    for piece in [
+                        text.get(from..start),
+                        Some("<<"),
+                        text.get(start..end),
+                        Some(">>"),
+                    ] {
+                        out.push_str(piece.unwrap());
+                    }
+                    from = end;
+                }
+            }
+        }
+        out.push_str(text.get(from..).unwrap());
+        out
+    }
+
+    #[test]
+    fn the_ten_strings_keep_what_is_theirs() {
+        for (text, expected) in [
+            (
+                "See https://example.com/foo. Bye",
+                "See <<https://example.com/foo>>. Bye",
+            ),
+            ("https://example.com/", "<<https://example.com/>>"),
+            ("https://x.io/v?t=YWJj==", "<<https://x.io/v?t=YWJj==>>"),
+            ("(https://x.io/a)", "(<<https://x.io/a>>)"),
+            ("<https://x.io/a>", "<<<https://x.io/a>>>"),
+            ("https://x.io?a=1", "<<https://x.io?a=1>>"),
+            ("https://x.io/a,b", "<<https://x.io/a,b>>"),
+            ("https://x.io/Jack's", "<<https://x.io/Jack's>>"),
+            ("HTTPS://X.IO/a!b@c", "<<HTTPS://X.IO/a!b@c>>"),
+            ("https://x.io/a-b-c x", "<<https://x.io/a-b-c>> x"),
+        ] {
+            assert_eq!(mark(text, None), expected);
+        }
+    }
+
+    #[test]
+    fn delimiters_of_rfc_3986_are_known() {
+        for (text, expected) in [
+            ("<URL:https://x.io/a(b,>", "<URL:<<https://x.io/a(b,>>>"),
+            ("\"https://x.io/a\".", "\"<<https://x.io/a>>\"."),
+            ("(see https://x.io/a_(b)).", "(see <<https://x.io/a_(b)>>)."),
+            ("[https://x.io/a], x", "[<<https://x.io/a>>], x"),
+            ("https://x.io/a?", "<<https://x.io/a>>?"),
+            ("https://x.io/#a x", "<<https://x.io/#a>> x"),
+        ] {
+            assert_eq!(mark(text, None), expected);
+        }
+    }
+
+    #[test]
+    fn doubtful_urls_are_left_alone() {
+        for text in [
+            "*https://x.io/a*",
+            "_https://x.io/a_",
+            "https://x.io/a...",
+            "https://x.io/a…",
+            "https://x.io/łąka",
+            "https://x.io/a&amp;b",
+            "https://x.io/a[[x=\"0\"]]",
+            "xhttps|https://x.io/a",
+            "<https://x.io/a",
+            "\"https://x.io/a b",
+            "(https://x.io/a",
+            "> https://x.io/a",
+            " > https://x.io/a",
+            "-- \nhttps://x.io/a",
+            "-----Original Message-----\nhttps://x.io/a",
+            "---------- Forwarded message ---------\nhttps://x.io/a",
+            "________________________________\nFrom: x\nhttps://x.io/a",
+            "https://x.io/a-\nb",
+        ] {
+            assert_eq!(mark(text, None), text);
+        }
+    }
+
+    #[test]
+    fn urls_that_may_go_on_in_the_next_line_are_left_alone() {
+        let long = format!("https://x.io/{}", "a".repeat(60));
+        let wrapped = format!("{long}\nbcd");
+        let ended = format!("{long}\n\nbcd");
+
+        assert_eq!(mark(&wrapped, None), wrapped);
+        assert_eq!(mark(&ended, None), format!("<<{long}>>\n\nbcd"));
+        for delsp in [DelSp::No, DelSp::Yes] {
+            assert_eq!(
+                mark("https://x.io/a \nb", Some(delsp)),
+                "https://x.io/a \nb"
+            );
+        }
+        assert_eq!(mark("https://x.io/a \nb", None), "<<https://x.io/a>> \nb");
+    }
+}

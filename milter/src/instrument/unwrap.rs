@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Takes our own artefacts out of what a user sends: a reply quotes the pixel and the links of the message it answers,
+//! and would report hits to a stranger, or to the wrong message.
+//!
+//! Pixels are removed, links lead to their destinations again, disclosures go. A link is touched only if its signature
+//! verifies; a pixel is known by its place and shape. Signed and encrypted mail is left alone.
+
+use std::ops::Range;
+
+use common::{
+    keys::KeyRing,
+    reason::SkipReason,
+    token,
+    tracking_url::{self, Artefact},
+};
+
+use super::{
+    agreement, check_armour,
+    disclosure::known_lines,
+    html::{
+        destination_of,
+        locate::{Block, BlockKind, Located, Wish, locate},
+    },
+    select::{BodyKind, select},
+    splice::Edits,
+    structure::Structure,
+    work::Work,
+};
+use crate::{
+    eligibility::{self, EnvelopeSender},
+    message::Message,
+};
+
+/// Returns the body without own artefacts, or `None` if there are none or the message must not be changed.
+///
+/// `bases` are the controllers' base URLs.
+pub fn unwrap(message: &Message, keys: &KeyRing, bases: &[&str]) -> Option<Vec<u8>> {
+    if let Err(SkipReason::AlreadySigned) =
+        eligibility::check_fields(&message.fields, EnvelopeSender::Address)
+    {
+        return None;
+    }
+    let structure = Structure::of(message).ok()?;
+    eligibility::check_structure(&structure).ok()?;
+    let own = Own { keys, bases };
+    let selection = select(&structure);
+    let works: Vec<_> = selection
+        .bodies
+        .iter()
+        .map(|body| Work::begin(message, body))
+        .collect();
+    if !works.iter().any(|work| own.may_occur_in(work.text())) {
+        return None;
+    }
+    if check_armour(&works).is_err() || !agreement::agrees(message, &structure) {
+        return None;
+    }
+    let mut body = Edits::default();
+    for work in &works {
+        let (Some(decoded), Some(charset)) = (&work.decoded, work.charset) else {
+            continue;
+        };
+        let text: &[u8] = &decoded.text;
+        let cuts = match work.kind {
+            BodyKind::Html => {
+                let Some(located) = locate(text, charset.encoding, Wish::Artefacts) else {
+                    continue;
+                };
+                own.in_html(text, &located, charset.encoding)
+            }
+            BodyKind::Plain => own.in_plain(text, charset.encoding),
+        };
+        let edits = join(cuts);
+        if edits.is_empty() {
+            continue;
+        }
+        let encoded = decoded.edit(work.encoded, &edits, structure.line_end);
+        body.push(work.part.body.clone(), &encoded);
+    }
+    if body.is_empty() {
+        return None;
+    }
+    let new = Message {
+        fields: message.fields.clone(),
+        body: body.apply(&message.body),
+    };
+    let is_same_shape =
+        Structure::of(&new).is_ok_and(|after| after.parts.len() == structure.parts.len());
+    is_same_shape.then_some(new.body)
+}
+
+type Cut = (Range<usize>, Vec<u8>);
+
+/// Puts cuts in order; of those that overlap the wider one stays.
+fn join(mut cuts: Vec<Cut>) -> Edits {
+    cuts.sort_by_key(|(range, _)| (range.start, std::cmp::Reverse(range.end)));
+    let mut edits = Edits::default();
+    for (range, text) in cuts {
+        edits.push(range, &text);
+    }
+    edits
+}
+
+/// What is ours.
+struct Own<'a> {
+    keys: &'a KeyRing,
+    bases: &'a [&'a str],
+}
+
+impl Own<'_> {
+    fn may_occur_in(&self, text: &[u8]) -> bool {
+        self.bases.iter().any(|base| {
+            let host = base.split("://").nth(1).unwrap_or(base);
+            memchr::memmem::find(text, host.as_bytes()).is_some()
+        })
+    }
+
+    /// Returns where a URL of ours leads, or `None` if it is not a link of ours.
+    fn destination(&self, url: &str) -> Option<String> {
+        match self.verified(url)? {
+            Artefact::Link { destination, .. } => Some(destination),
+            Artefact::Choices { .. } | Artefact::Pixel { .. } => None,
+        }
+    }
+
+    fn is_choices(&self, url: &str) -> bool {
+        matches!(self.verified(url), Some(Artefact::Choices { .. }))
+    }
+
+    fn verified<'u>(&self, url: &'u str) -> Option<Artefact<'u>> {
+        self.bases.iter().find_map(|base| {
+            let artefact = tracking_url::recognise(base, url)?;
+            tracking_url::verify(self.keys, &artefact).map(|_| artefact)
+        })
+    }
+
+    /// Tells whether a source is a pixel of ours, also when an image proxy names it after its own address.
+    fn is_pixel(&self, source: &str) -> bool {
+        self.bases.iter().any(|base| {
+            let start = source.find(&format!("{base}/o/"));
+            let url = start.and_then(|start| source.get(start..));
+            let length = base.len() + "/o/".len() + token::LENGTH + ".gif".len();
+            url.and_then(|url| url.get(..length)).is_some_and(|url| {
+                matches!(
+                    tracking_url::recognise(base, url),
+                    Some(Artefact::Pixel { .. })
+                )
+            })
+        })
+    }
+
+    fn in_html(
+        &self,
+        html: &[u8],
+        located: &Located,
+        encoding: &'static encoding_rs::Encoding,
+    ) -> Vec<Cut> {
+        let mut cuts = Vec::new();
+        for block in &located.blocks {
+            let Some((place, raw)) = &block.address else {
+                continue;
+            };
+            let url = destination_of(raw);
+            match block.kind {
+                BlockKind::Image if self.is_pixel(&url) => {
+                    cuts.push((block.start.clone(), Vec::new()));
+                }
+                BlockKind::Anchor if self.is_choices(&url) => {
+                    cuts.push((
+                        disclosure_around(block, html, located, encoding),
+                        Vec::new(),
+                    ));
+                }
+                BlockKind::Anchor => {
+                    let peeled = peel(&url);
+                    let own = self
+                        .destination(&url)
+                        .or_else(|| self.destination(peeled.as_deref()?));
+                    if let Some(destination) = own {
+                        cuts.push((place.clone(), escape(&destination)));
+                    }
+                }
+                BlockKind::Container | BlockKind::Image => {}
+            }
+        }
+        for text in &located.texts {
+            let content = html.get(text.clone()).unwrap_or_default();
+            for (range, destination) in self.urls_in(content) {
+                let range = text.start + range.start..text.start + range.end;
+                cuts.push((range, escape(&destination.unwrap_or_default())));
+            }
+        }
+        cuts
+    }
+
+    fn in_plain(&self, text: &[u8], encoding: &'static encoding_rs::Encoding) -> Vec<Cut> {
+        let mut cuts = Vec::new();
+        for (range, destination) in self.urls_in(text) {
+            match destination {
+                Some(destination) => {
+                    let (octets, _, has_unmappable) = encoding.encode(&destination);
+                    if !has_unmappable {
+                        cuts.push((range, octets.into_owned()));
+                    }
+                }
+                None => cuts.push((paragraph_around(range, text, encoding), Vec::new())),
+            }
+        }
+        cuts
+    }
+
+    /// Finds URLs of ours in a text, each with its destination; `None` for the recipient's page.
+    fn urls_in(&self, text: &[u8]) -> Vec<(Range<usize>, Option<String>)> {
+        let mut found = Vec::new();
+        for base in self.bases {
+            for start in memchr::memmem::find_iter(text, base.as_bytes()) {
+                let rest = text.get(start..).unwrap_or_default();
+                // What our URLs are made of, and nothing else.
+                let length = rest
+                    .iter()
+                    .take(MAX_URL)
+                    .take_while(|octet| {
+                        octet.is_ascii_alphanumeric()
+                            || matches!(
+                                octet,
+                                b'-' | b'.' | b'_' | b'~' | b'/' | b':' | b'%' | b'?' | b'='
+                            )
+                    })
+                    .count();
+                let run = rest.get(..length).unwrap_or_default();
+                let Ok(run) = std::str::from_utf8(run) else {
+                    continue;
+                };
+                // The end of a sentence may stand directly after a URL.
+                for trail in 0..3.min(length) {
+                    let Some(url) = run.get(..length - trail) else {
+                        break;
+                    };
+                    if let Some(artefact) = self.verified(url) {
+                        let destination = match artefact {
+                            Artefact::Link { destination, .. } => Some(destination),
+                            Artefact::Choices { .. } | Artefact::Pixel { .. } => None,
+                        };
+                        found.push((start..start + url.len(), destination));
+                        break;
+                    }
+                }
+            }
+        }
+        found
+    }
+}
+
+/// The longest URL of ours.
+const MAX_URL: usize = 8000;
+
+/// Takes an address out of the wrapping that Outlook and Google put around links.
+fn peel(url: &str) -> Option<String> {
+    let (address, query) = url.split_once('?')?;
+    let host = address.split("://").nth(1)?.split('/').next()?;
+    let name = if host.ends_with(".safelinks.protection.outlook.com") {
+        "url="
+    } else if host == "www.google.com" {
+        "q="
+    } else {
+        return None;
+    };
+    let value = query.split('&').find_map(|pair| pair.strip_prefix(name))?;
+    tracking_url::destination_of(&format!("u={value}"))
+}
+
+/// Finds what to cut together with the link to the recipient's page: the disclosure block, or the widest element that
+/// holds a disclosure and nothing else, or the link alone.
+fn disclosure_around(
+    anchor: &Block,
+    html: &[u8],
+    located: &Located,
+    encoding: &'static encoding_rs::Encoding,
+) -> Range<usize> {
+    let known = known_lines();
+    let around = located.blocks.iter().filter_map(|block| {
+        let end = block.end.as_ref()?;
+        let is_around = block.kind == BlockKind::Container
+            && block.start.start < anchor.start.start
+            && end.start >= anchor.start.end;
+        is_around.then_some((block, block.start.start..end.end))
+    });
+    let mut widest: Option<Range<usize>> = None;
+    for (block, range) in around {
+        let is_wider = widest
+            .as_ref()
+            .is_none_or(|widest| range.start < widest.start);
+        if is_wider && (block.is_disclosure || holds_only(&range, html, located, encoding, &known))
+        {
+            widest = Some(range);
+        }
+    }
+    match (widest, &anchor.end) {
+        (Some(range), _) => {
+            let after = html.get(range.end..).unwrap_or_default();
+            let end = match after {
+                [b'\r', b'\n', ..] => range.end + 2,
+                [b'\n', ..] => range.end + 1,
+                _ => range.end,
+            };
+            range.start..end
+        }
+        (None, Some(end)) => anchor.start.start..end.end,
+        (None, None) => anchor
+            .address
+            .as_ref()
+            .map_or_else(|| anchor.start.clone(), |(place, _)| place.clone()),
+    }
+}
+
+/// Tells whether the visible text of a range is a disclosure and nothing else.
+fn holds_only(
+    range: &Range<usize>,
+    html: &[u8],
+    located: &Located,
+    encoding: &'static encoding_rs::Encoding,
+    known: &std::collections::HashSet<String>,
+) -> bool {
+    let mut text = String::new();
+    let first = located
+        .texts
+        .partition_point(|text| text.end <= range.start);
+    for piece in located.texts.iter().skip(first) {
+        if piece.start >= range.end || text.len() > 1000 {
+            break;
+        }
+        let raw = html.get(piece.clone()).unwrap_or_default();
+        let (decoded, _) = encoding.decode_without_bom_handling(raw);
+        text.push_str(&htmlize::unescape(decoded.as_ref()));
+    }
+    known.contains(&one_line(&text))
+}
+
+/// Finds the paragraph that ends in the link to the recipient's page: its lines, quoted or not, and the empty one
+/// before them; or the link alone.
+fn paragraph_around(
+    url: Range<usize>,
+    text: &[u8],
+    encoding: &'static encoding_rs::Encoding,
+) -> Range<usize> {
+    let known = known_lines();
+    let line_start = |at: usize| {
+        let before = text.get(..at).unwrap_or_default();
+        memchr::memrchr(b'\n', before).map_or(0, |place| place + 1)
+    };
+    let mut start = line_start(url.start);
+    let mut words = String::new();
+    for _ in 0..6 {
+        if start == 0 {
+            return url;
+        }
+        let line_end = start;
+        start = line_start(start - 1);
+        let (line, _) =
+            encoding.decode_without_bom_handling(text.get(start..line_end).unwrap_or_default());
+        let line = line.trim_start_matches(['>', ' ', '\t']);
+        words = one_line(&format!("{line} {words}"));
+        let sentence = words.strip_suffix(':').unwrap_or(&words);
+        if !known.contains(sentence) {
+            continue;
+        }
+        let rest = text.get(url.end..).unwrap_or_default();
+        let has_end = memchr::memchr(b'\n', rest);
+        let end = has_end.map_or(text.len(), |place| url.end + place + 1);
+        // The empty line before goes with it, and without a line end after it also the one before that.
+        if start > 0 {
+            let empty = line_start(start - 1);
+            let is_empty = text
+                .get(empty..start)
+                .unwrap_or_default()
+                .iter()
+                .all(|octet| matches!(octet, b'>' | b' ' | b'\t' | b'\r' | b'\n'));
+            if is_empty {
+                start = empty;
+                if has_end.is_none() {
+                    let before = text.get(..start).unwrap_or_default();
+                    let before = before.strip_suffix(b"\n").unwrap_or(before);
+                    start = before.strip_suffix(b"\r").unwrap_or(before).len();
+                }
+            }
+        }
+        return start..end;
+    }
+    url
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Writes a destination for HTML, in ASCII and fit for any place: text, and attributes with or without quotes.
+fn escape(destination: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(destination.len() + 16);
+    for c in destination.chars() {
+        match c {
+            '&' => out.extend_from_slice(b"&amp;"),
+            '<' => out.extend_from_slice(b"&lt;"),
+            '>' => out.extend_from_slice(b"&gt;"),
+            '"' => out.extend_from_slice(b"&quot;"),
+            '\'' | '`' | ' ' => out.extend_from_slice(format!("&#{};", u32::from(c)).as_bytes()),
+            c if c.is_ascii() && !c.is_control() => out.extend(u8::try_from(c)),
+            c => out.extend_from_slice(format!("&#{};", u32::from(c)).as_bytes()),
+        }
+    }
+    out
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What a message says by itself, before anybody is asked: its author's choice, its recipients, and the edits that are
+//! made in every outcome.
+
+use std::collections::HashSet;
+
+use common::{
+    address::Address,
+    config::{Config, Controller},
+};
+
+use crate::{
+    actions::Edits,
+    control::{self, Choice, Warning},
+    envelope::{Envelope, parse_recipient},
+    message::Message,
+};
+
+/// What was taken in.
+pub(crate) struct Intake {
+    /// The controller answerable, and the login in normal form; `None` if the login's domain is nobody's.
+    pub(crate) author: Option<(Controller, String)>,
+    pub(crate) choice: Choice,
+    /// Each once, without control addresses; `None` is what is no mailbox address.
+    pub(crate) recipients: Vec<Option<Address>>,
+    /// Made in every outcome: control fields go.
+    pub(crate) edits: Edits,
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Intake {
+    /// Reads envelope and header section.
+    pub(crate) fn read(envelope: &Envelope, message: &Message, config: &Config) -> Self {
+        let author = config
+            .controller_of(&envelope.login)
+            .map(|(controller, login)| (controller.clone(), login));
+        let host = author
+            .as_ref()
+            .map(|(controller, _)| controller.tracking_host());
+        let arguments: Vec<String> = envelope
+            .recipients
+            .iter()
+            .map(|argument| String::from_utf8_lossy(argument).into_owned())
+            .collect();
+        let mut control = control::read(
+            &message.fields,
+            &arguments,
+            host.as_deref().unwrap_or_default(),
+        );
+        let is_control = |argument: &[u8]| {
+            control
+                .recipients
+                .iter()
+                .any(|recipient| recipient.as_bytes() == argument)
+        };
+        let mut seen = HashSet::new();
+        let recipients = envelope
+            .recipients
+            .iter()
+            .filter(|argument| !is_control(argument))
+            .map(|argument| parse_recipient(argument))
+            .filter(|recipient| seen.insert(recipient.clone()))
+            .collect::<Vec<_>>();
+        let removed_recipients = if recipients.is_empty() {
+            // An envelope must not be emptied: the MTA would have nowhere to send the message.
+            Vec::new()
+        } else {
+            control
+                .recipients
+                .into_iter()
+                .map(String::into_bytes)
+                .collect()
+        };
+        Self {
+            author,
+            warnings: std::mem::take(&mut control.choice.warnings)
+                .iter()
+                .map(warning_text)
+                .collect(),
+            choice: control.choice,
+            recipients,
+            edits: Edits {
+                fields: control.edits,
+                removed_recipients,
+                body: None,
+            },
+        }
+    }
+}
+
+/// Returns what the user's feed keeps of a warning: its code and what it is about.
+fn warning_text(warning: &Warning) -> String {
+    match warning {
+        Warning::SubjectNotDecodable => "subject-not-decodable".to_owned(),
+        Warning::UnknownValue { field } => format!("unknown-value {field}"),
+    }
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What all conversations share: settings that can be exchanged while mail flows, and bounds on memory and work.
+
+use std::{
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use common::{config::Config, db::Db, keys::KeyRing};
+
+use crate::{budget::Budget, database::Database, session::Limits, workshop::Workshop};
+
+/// The milter of one process.
+pub struct Milter {
+    settings: RwLock<Arc<Settings>>,
+    pub(crate) database: Database,
+    pub(crate) workshop: Workshop,
+    budget: Arc<Budget>,
+}
+
+/// Configuration and keys, as they stand at one time.
+pub struct Settings {
+    pub config: Config,
+    pub keys: KeyRing,
+    /// Whether the database has the controllers of this configuration.
+    are_controllers_saved: AtomicBool,
+}
+
+impl Milter {
+    /// Makes a milter. Nothing is connected yet.
+    pub fn new(settings: Settings) -> Arc<Self> {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        Arc::new(Self {
+            database: Database::new(Db::new(&settings.config.database)),
+            workshop: Workshop::new(cores),
+            budget: Budget::new(settings.config.milter.max_in_flight.0),
+            settings: RwLock::new(Arc::new(settings)),
+        })
+    }
+
+    /// Returns the settings of now.
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Exchanges the settings; messages in work keep those with which they began.
+    pub fn replace_settings(&self, settings: Settings) {
+        *self
+            .settings
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+
+    /// Returns what a session may keep in memory.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            message_size: self.settings().config.milter.max_message_size.0,
+            budget: Arc::clone(&self.budget),
+        }
+    }
+}
+
+impl Settings {
+    /// Puts configuration and keys together.
+    pub fn new(config: Config, keys: KeyRing) -> Self {
+        Self {
+            config,
+            keys,
+            are_controllers_saved: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn are_controllers_saved(&self) -> bool {
+        self.are_controllers_saved.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_controllers_saved(&self) {
+        self.are_controllers_saved.store(true, Ordering::Release);
+    }
+}

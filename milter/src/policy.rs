@@ -1,0 +1,457 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The decision: may this message be instrumented, and for what?
+//!
+//! Pure: the user's settings, what the author says in the message, the controller's ceilings, what kind of message it
+//! is, who receives it, and whether each of them consents, in this order. The first no decides. No wish of an author
+//! passes a ceiling or a missing consent.
+
+use chrono::{DateTime, Utc};
+
+use common::{
+    address::Address,
+    config::{Controller, MultiRecipient, Users},
+    consent::{self, Purpose, Rule, Standing},
+    db::users::User,
+    ids::UserId,
+    reason::SkipReason,
+};
+
+use crate::control::{Choice, Links};
+
+/// Everything the decision looks at.
+#[derive(Clone, Copy)]
+pub struct Case<'a> {
+    pub controller: &'a Controller,
+    pub users: Users,
+    /// `None` for a login that has no row: everything is off.
+    pub user: Option<&'a User>,
+    pub choice: &'a Choice,
+    /// Why this kind of message is never instrumented, if so.
+    pub obstacle: Option<SkipReason>,
+    /// Each once, without control addresses; `None` is what is no mailbox address.
+    pub recipients: &'a [Option<Address>],
+    /// One for each recipient; looked at only if nothing else says no.
+    pub standings: &'a [Standing],
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Decision {
+    Instrument(Purposes),
+    Skip(SkipReason),
+}
+
+/// What a message is instrumented for; at least one.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Purposes {
+    pub opens: bool,
+    pub links: Links,
+}
+
+/// Decides.
+pub fn decide(case: &Case<'_>, now: DateTime<Utc>) -> Decision {
+    match before_consent(case) {
+        Ok(purposes) => {
+            let purposes = consented(purposes, case, now);
+            if purposes.is_none() {
+                Decision::Skip(SkipReason::Untracked)
+            } else {
+                Decision::Instrument(purposes)
+            }
+        }
+        Err(reason) => Decision::Skip(reason),
+    }
+}
+
+/// Tells whether the decision depends on consent, so that it must be looked up.
+pub fn depends_on_consent(case: &Case<'_>) -> bool {
+    before_consent(case).is_ok()
+}
+
+/// Tells whether the message is one of a user who has tracking on, or says something about it: such messages are
+/// written down, instrumented or not.
+pub fn is_of_interest(case: &Case<'_>) -> bool {
+    is_entitled(case) && (!defaults(case.user).is_none() || is_made(case.choice))
+}
+
+fn before_consent(case: &Case<'_>) -> Result<Purposes, SkipReason> {
+    if !is_entitled(case) {
+        return Err(SkipReason::NoUser);
+    }
+    let wish = wish(case)?;
+    let purposes = Purposes {
+        opens: wish.opens && case.controller.opens,
+        links: wish.links.within(Links::from_settings(
+            case.controller.links,
+            case.controller.text_links,
+        )),
+    };
+    if purposes.is_none() {
+        return Err(SkipReason::Ceiling);
+    }
+    if let Some(obstacle) = case.obstacle {
+        return Err(obstacle);
+    }
+    check_recipients(case)?;
+    Ok(purposes)
+}
+
+fn is_entitled(case: &Case<'_>) -> bool {
+    match case.user {
+        Some(user) => user.enabled,
+        None => case.users == Users::All,
+    }
+}
+
+/// What the author wants: the settings, with what the message says instead.
+fn wish(case: &Case<'_>) -> Result<Purposes, SkipReason> {
+    let defaults = defaults(case.user);
+    let wish = Purposes {
+        opens: case.choice.opens.unwrap_or(defaults.opens),
+        links: case.choice.links.map_or(defaults.links, |choice| {
+            choice.resolve(case.user.is_some_and(|user| user.text_links))
+        }),
+    };
+    if !wish.is_none() {
+        Ok(wish)
+    } else if is_made(case.choice) {
+        Err(SkipReason::Control)
+    } else {
+        Err(SkipReason::Off)
+    }
+}
+
+/// Tells whether the author says anything about this message.
+pub fn is_made(choice: &Choice) -> bool {
+    choice.opens.is_some() || choice.links.is_some()
+}
+
+fn defaults(user: Option<&User>) -> Purposes {
+    user.map_or_else(Purposes::default, |user| Purposes {
+        opens: user.opens,
+        links: Links::from_settings(user.links, user.text_links),
+    })
+}
+
+fn check_recipients(case: &Case<'_>) -> Result<(), SkipReason> {
+    let controller = case.controller;
+    let known = || case.recipients.iter().flatten();
+    if !controller.internal && known().any(|recipient| controller.owns(recipient.domain())) {
+        return Err(SkipReason::Internal);
+    }
+    let is_excluded = |recipient: &Address| {
+        controller
+            .exclude_recipients
+            .iter()
+            .any(|entry| recipient.matches(entry))
+    };
+    if known().any(is_excluded) {
+        return Err(SkipReason::Excluded);
+    }
+    if case.recipients.len() > 1 && controller.multi_recipient != MultiRecipient::All {
+        return Err(SkipReason::SeveralRecipients);
+    }
+    if case.recipients.is_empty() || case.recipients.contains(&None) {
+        // Nobody can have consented, or refused, in the name of what is no address.
+        return Err(SkipReason::Untracked);
+    }
+    Ok(())
+}
+
+/// Keeps the purposes that every recipient allows.
+fn consented(purposes: Purposes, case: &Case<'_>, now: DateTime<Utc>) -> Purposes {
+    let rule = Rule::of(case.controller);
+    // No event names a user that does not exist yet, so any name that is not in use will do.
+    let sender = case.user.map_or(UserId(uuid::Uuid::nil()), User::user_id);
+    let allow = |purpose| {
+        case.standings.len() == case.recipients.len()
+            && case
+                .standings
+                .iter()
+                .all(|standing| consent::decide(standing, purpose, sender, &rule, now).is_allowed())
+    };
+    Purposes {
+        opens: purposes.opens && allow(Purpose::Open),
+        links: if purposes.links != Links::No && allow(Purpose::Click) {
+            purposes.links
+        } else {
+            Links::No
+        },
+    }
+}
+
+impl Purposes {
+    /// Tells whether there is nothing to do.
+    pub fn is_none(self) -> bool {
+        !self.opens && self.links == Links::No
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::{
+        config::{Config, ConsentRule},
+        consent::{Author, Event, Profile, Scope, State},
+    };
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::control::LinkChoice;
+
+    const ANNA: Uuid = Uuid::from_u128(1);
+    const EVERYTHING: Purposes = Purposes {
+        opens: true,
+        links: Links::Both,
+    };
+
+    /// A case in which everything says yes.
+    struct Builder {
+        controller: Controller,
+        users: Users,
+        user: Option<User>,
+        choice: Choice,
+        obstacle: Option<SkipReason>,
+        recipients: Vec<Option<Address>>,
+        standings: Vec<Standing>,
+    }
+
+    impl Builder {
+        fn new() -> Self {
+            Self {
+                controller: Config::for_testing().controllers.remove(0),
+                users: Users::All,
+                user: Some(user(true)),
+                choice: Choice::default(),
+                obstacle: None,
+                recipients: vec![Address::parse("ewa@customer.example")],
+                standings: vec![granted(&Purpose::ALL)],
+            }
+        }
+
+        fn decide(&self) -> Decision {
+            decide(&self.case(), DateTime::UNIX_EPOCH)
+        }
+
+        fn case(&self) -> Case<'_> {
+            Case {
+                controller: &self.controller,
+                users: self.users,
+                user: self.user.as_ref(),
+                choice: &self.choice,
+                obstacle: self.obstacle,
+                recipients: &self.recipients,
+                standings: &self.standings,
+            }
+        }
+
+        fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+            change(&mut self);
+            self
+        }
+    }
+
+    fn user(on: bool) -> User {
+        User {
+            controller_id: "example".into(),
+            id: ANNA,
+            login: "anna@example.com".into(),
+            display_name: None,
+            enabled: true,
+            is_admin: false,
+            opens: on,
+            links: on,
+            text_links: on,
+            notifications: "all".into(),
+            digest: "off".into(),
+            remember_choice: true,
+            language: None,
+            time_zone: "UTC".into(),
+        }
+    }
+
+    fn granted(purposes: &[Purpose]) -> Standing {
+        stated(purposes, State::Granted)
+    }
+
+    fn stated(purposes: &[Purpose], state: State) -> Standing {
+        Standing {
+            events: purposes
+                .iter()
+                .zip(1..)
+                .map(|(purpose, seq)| Event {
+                    seq,
+                    purpose: *purpose,
+                    scope: Scope::Controller,
+                    state,
+                    author: Author::Recipient,
+                    assurance: 2,
+                    effective_at: DateTime::UNIX_EPOCH,
+                    expires_at: None,
+                    profile: Profile::CURRENT,
+                    is_exact: true,
+                })
+                .collect(),
+            ..Standing::default()
+        }
+    }
+
+    fn no() -> Choice {
+        Choice {
+            opens: Some(false),
+            links: Some(LinkChoice::No),
+            ..Choice::default()
+        }
+    }
+
+    fn yes() -> Choice {
+        Choice {
+            opens: Some(true),
+            links: Some(LinkChoice::Both),
+            ..Choice::default()
+        }
+    }
+
+    #[test]
+    fn each_no_has_its_reason() {
+        type Change = fn(&mut Builder);
+        let rows: [(SkipReason, Change); 14] = [
+            (SkipReason::NoUser, |b| {
+                b.user.as_mut().unwrap().enabled = false
+            }),
+            (SkipReason::NoUser, |b| {
+                (b.users, b.user) = (Users::Listed, None)
+            }),
+            (SkipReason::Off, |b| b.user = Some(user(false))),
+            (SkipReason::Off, |b| b.user = None),
+            (SkipReason::Control, |b| b.choice = no()),
+            (SkipReason::Ceiling, |b| {
+                (b.controller.opens, b.controller.links) = (false, false)
+            }),
+            (SkipReason::Ceiling, |b| {
+                b.user = Some(user(false));
+                b.choice.links = Some(LinkChoice::Text);
+                b.controller.text_links = false;
+            }),
+            (SkipReason::Encrypted, |b| {
+                b.obstacle = Some(SkipReason::Encrypted)
+            }),
+            (SkipReason::Internal, |b| {
+                b.recipients.push(Address::parse("jan@EXAMPLE.com"))
+            }),
+            (SkipReason::Excluded, |b| {
+                b.controller.exclude_recipients = vec!["customer.example".into()];
+            }),
+            (SkipReason::SeveralRecipients, |b| {
+                b.controller.multi_recipient = MultiRecipient::Never;
+                b.recipients.push(Address::parse("jan@customer.example"));
+            }),
+            (SkipReason::Untracked, |b| b.recipients.push(None)),
+            (SkipReason::Untracked, |b| {
+                b.standings = vec![Standing::default()]
+            }),
+            (SkipReason::Untracked, |b| b.recipients = Vec::new()),
+        ];
+
+        for (reason, change) in rows {
+            assert_eq!(
+                Builder::new().with(change).decide(),
+                Decision::Skip(reason),
+                "{reason:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn everything_said_yes_is_instrumented() {
+        assert_eq!(Builder::new().decide(), Decision::Instrument(EVERYTHING));
+    }
+
+    #[test]
+    fn message_may_ask_for_what_the_settings_have_off() {
+        let case = Builder::new().with(|b| (b.user, b.choice) = (Some(user(false)), yes()));
+
+        assert_eq!(case.decide(), Decision::Instrument(EVERYTHING));
+    }
+
+    #[test]
+    fn message_without_a_user_may_ask_where_all_may() {
+        let case = Builder::new().with(|b| (b.user, b.choice) = (None, yes()));
+        let listed = Builder::new().with(|b| {
+            (b.users, b.user, b.choice) = (Users::Listed, None, yes());
+        });
+
+        assert_eq!(case.decide(), Decision::Instrument(EVERYTHING));
+        assert_eq!(listed.decide(), Decision::Skip(SkipReason::NoUser));
+    }
+
+    #[test]
+    fn no_choice_passes_a_ceiling() {
+        let case = Builder::new().with(|b| {
+            b.choice = yes();
+            (b.controller.opens, b.controller.text_links) = (false, false);
+        });
+
+        assert_eq!(
+            case.decide(),
+            Decision::Instrument(Purposes {
+                opens: false,
+                links: Links::Html
+            })
+        );
+    }
+
+    #[test]
+    fn purposes_are_consented_to_one_by_one() {
+        let open = Builder::new().with(|b| b.standings = vec![granted(&[Purpose::Open])]);
+        let click = Builder::new().with(|b| b.standings = vec![granted(&[Purpose::Click])]);
+
+        assert_eq!(
+            open.decide(),
+            Decision::Instrument(Purposes {
+                opens: true,
+                links: Links::No
+            })
+        );
+        assert_eq!(
+            click.decide(),
+            Decision::Instrument(Purposes {
+                opens: false,
+                links: Links::Both
+            })
+        );
+    }
+
+    #[test]
+    fn one_recipient_without_consent_is_enough() {
+        let refusal = stated(&Purpose::ALL, State::Denied);
+        for consent in [ConsentRule::Required, ConsentRule::NotRequired] {
+            let case = Builder::new().with(|b| {
+                b.controller.consent = consent;
+                b.recipients.push(Address::parse("jan@customer.example"));
+                b.standings.push(refusal.clone());
+            });
+
+            assert_eq!(case.decide(), Decision::Skip(SkipReason::Untracked));
+        }
+    }
+
+    #[test]
+    fn standings_that_do_not_match_the_recipients_allow_nothing() {
+        let case = Builder::new().with(|b| b.standings = Vec::new());
+
+        assert!(depends_on_consent(&case.case()));
+        assert_eq!(case.decide(), Decision::Skip(SkipReason::Untracked));
+    }
+
+    #[test]
+    fn messages_of_interest_are_those_of_users_who_asked() {
+        let quiet = Builder::new().with(|b| b.user = Some(user(false)));
+        let refused = Builder::new().with(|b| b.choice = no());
+        let disabled = Builder::new().with(|b| b.user.as_mut().unwrap().enabled = false);
+
+        assert!(is_of_interest(&Builder::new().case()));
+        assert!(is_of_interest(&refused.case()));
+        assert!(!is_of_interest(&quiet.case()));
+        assert!(!is_of_interest(&disabled.case()));
+    }
+}

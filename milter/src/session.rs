@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What one SMTP session tells us, message by message, gathered into transactions.
+//!
+//! Plain values and functions; the milter protocol is elsewhere. A message begins at MAIL and takes nothing over from
+//! the one before. A session of a client that did not authenticate gathers nothing.
+
+use std::sync::Arc;
+
+use crate::{
+    budget::{Budget, Charge},
+    envelope::Envelope,
+    message::{HeaderField, Message},
+};
+
+/// The largest header section kept, in octets; real ones are a tenth of it. Not charged to the budget, so that control
+/// fields are seen, and removed, even when there is no memory for a body.
+const HEADER_SECTION: usize = 256 * 1_024;
+
+/// The most recipients kept; MTAs take a thousand.
+const RECIPIENTS: usize = 10_000;
+
+/// One SMTP session.
+pub struct Session {
+    limits: Limits,
+    current: Option<Transaction>,
+}
+
+/// What a session may keep in memory.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The largest message, header section and body.
+    pub message_size: usize,
+    pub budget: Arc<Budget>,
+}
+
+/// One message and its envelope.
+pub struct Transaction {
+    pub envelope: Envelope,
+    pub message: Message,
+    pub extent: Extent,
+    /// The memory that the message takes; given back with the transaction.
+    pub charge: Charge,
+    header_size: usize,
+}
+
+/// How much of the message is there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Extent {
+    /// Not all of it: no memory was left.
+    Busy,
+    /// Not all of it: it is larger than messages may be.
+    TooLarge,
+    Whole,
+}
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Next {
+    /// Nothing more of this message is wanted.
+    Accept,
+    Continue,
+    /// Nothing more of this body is wanted, but its end is.
+    SkipBody,
+}
+
+impl Session {
+    /// Begins a session.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            current: None,
+        }
+    }
+
+    /// Begins a message. `login` is the name with which the client authenticated, if it did.
+    pub fn mail(&mut self, login: Option<String>, sender: &[u8]) -> Next {
+        self.current = None;
+        match login {
+            None => Next::Accept,
+            Some(login) => {
+                self.current = Some(Transaction {
+                    envelope: Envelope::new(login, sender),
+                    message: Message::default(),
+                    extent: Extent::Whole,
+                    charge: Charge::new(&self.limits.budget),
+                    header_size: 0,
+                });
+                Next::Continue
+            }
+        }
+    }
+
+    /// Takes a recipient.
+    pub fn recipient(&mut self, argument: &[u8]) {
+        if let Some(current) = &mut self.current {
+            if current.envelope.recipients.len() < RECIPIENTS {
+                current.envelope.recipients.push(argument.to_vec());
+            } else {
+                current.extent = Extent::TooLarge;
+            }
+        }
+    }
+
+    /// Takes a header field.
+    pub fn field(&mut self, name: &[u8], value: &[u8]) {
+        if let Some(current) = &mut self.current {
+            current.header_size += name.len() + value.len();
+            if current.header_size <= HEADER_SECTION {
+                current.message.fields.push(HeaderField {
+                    name: name.to_vec(),
+                    value: value.to_vec(),
+                });
+            } else {
+                current.extent = Extent::TooLarge;
+            }
+        }
+    }
+
+    /// Takes a piece of the body.
+    pub fn body(&mut self, piece: &[u8]) -> Next {
+        let Some(current) = &mut self.current else {
+            return Next::Continue;
+        };
+        let size = current.header_size + current.message.body.len() + piece.len();
+        if size > self.limits.message_size {
+            current.extent = Extent::TooLarge;
+        } else if !current.charge.add(piece.len()) {
+            current.extent = Extent::Busy;
+        }
+        if current.extent == Extent::Whole {
+            current.message.body.extend_from_slice(piece);
+            Next::Continue
+        } else {
+            // What is not whole is never replaced, so it need not be kept.
+            current.message.body = Vec::new();
+            Next::SkipBody
+        }
+    }
+
+    /// Ends the message and hands it over; `None` if there is none.
+    pub fn end(&mut self) -> Option<Transaction> {
+        self.current.take()
+    }
+
+    /// Forgets the message.
+    pub fn abort(&mut self) {
+        self.current = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eligibility::EnvelopeSender;
+
+    fn session(message_size: usize, budget: usize) -> Session {
+        Session::new(Limits {
+            message_size,
+            budget: Budget::new(budget),
+        })
+    }
+
+    fn anna() -> Option<String> {
+        Some("anna".into())
+    }
+
+    #[test]
+    fn message_of_an_unauthenticated_client_is_not_gathered() {
+        let mut session = session(100, 100);
+
+        assert_eq!(session.mail(None, b"<a@b.example>"), Next::Accept);
+        session.recipient(b"<c@d.example>");
+        assert_eq!(session.body(b"x"), Next::Continue);
+        assert!(session.end().is_none());
+    }
+
+    #[test]
+    fn nothing_of_one_message_reaches_the_next() {
+        let mut session = session(100, 100);
+        session.mail(anna(), b"<>");
+        session.recipient(b"<c@d.example>");
+        session.field(b"A", b" 1");
+        session.body(b"x");
+
+        session.mail(anna(), b"<a@b.example>");
+        session.body(b"yz");
+        let transaction = session.end().unwrap();
+
+        assert_eq!(transaction.envelope.sender, EnvelopeSender::Address);
+        assert!(transaction.envelope.recipients.is_empty());
+        assert!(transaction.message.fields.is_empty());
+        assert_eq!(transaction.message.body, b"yz");
+        assert_eq!(transaction.charge.octets(), 2);
+        assert!(session.end().is_none());
+    }
+
+    #[test]
+    fn body_beyond_the_limit_is_dropped() {
+        let mut session = session(10, 100);
+        session.mail(anna(), b"");
+
+        assert_eq!(session.body(b"12345"), Next::Continue);
+        assert_eq!(session.body(b"678901"), Next::SkipBody);
+        let transaction = session.end().unwrap();
+
+        assert_eq!(transaction.extent, Extent::TooLarge);
+        assert_eq!(transaction.message.body, b"");
+    }
+
+    #[test]
+    fn body_beyond_the_budget_is_dropped_and_the_next_may_fit() {
+        let mut session = session(100, 10);
+        session.mail(anna(), b"");
+        assert_eq!(session.body(b"12345678901"), Next::SkipBody);
+        assert_eq!(session.end().unwrap().extent, Extent::Busy);
+
+        session.mail(anna(), b"");
+        assert_eq!(session.body(b"1234567890"), Next::Continue);
+        assert_eq!(session.end().unwrap().extent, Extent::Whole);
+    }
+
+    #[test]
+    fn header_fields_are_kept_when_there_is_no_memory() {
+        let mut session = session(100, 0);
+        session.mail(anna(), b"");
+        session.field(b"X-Track", b" no");
+        session.body(b"x");
+        let transaction = session.end().unwrap();
+
+        assert_eq!(transaction.extent, Extent::Busy);
+        assert_eq!(transaction.message.fields.len(), 1);
+    }
+
+    #[test]
+    fn aborted_message_is_forgotten() {
+        let mut session = session(100, 100);
+        session.mail(anna(), b"");
+        session.abort();
+
+        assert!(session.end().is_none());
+    }
+}

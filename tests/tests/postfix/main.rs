@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The milter under a real Postfix, before a real DKIM signer: what arrives, whatever happens.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where a step fails")]
+
+mod failure;
+mod flow;
+mod killed;
