@@ -5,6 +5,7 @@ pub mod api;
 pub mod application;
 pub mod assets;
 pub mod auth;
+pub mod classify;
 pub mod cli;
 pub mod failure;
 pub mod health;

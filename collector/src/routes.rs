@@ -51,6 +51,26 @@ pub fn configure(app: &mut ServiceConfig) {
         web::scope("")
             .wrap(from_fn(sender::answers::answers))
             .route("/static/{name}", get().to(assets::show))
+            .service(web::resource("/").route(get().to(sender::report::show)))
+            .service(web::resource("/messages/{id}").route(get().to(sender::message::show)))
+            .route("/messages/{id}/mute", post().to(sender::message::mute))
+            .route("/messages/{id}/delete", post().to(sender::message::delete))
+            .service(web::resource("/notifications").route(get().to(sender::notifications::show)))
+            .route(
+                "/notifications/read",
+                post().to(sender::notifications::read),
+            )
+            .service(
+                web::resource("/settings")
+                    .route(get().to(sender::settings::show))
+                    .route(post().to(sender::settings::save)),
+            )
+            .route("/settings/delete", post().to(sender::account::delete))
+            .route("/settings/tokens", post().to(sender::token::create))
+            .route(
+                "/settings/tokens/{id}/revoke",
+                post().to(sender::token::revoke),
+            )
             .service(
                 web::resource("/sign-in")
                     .route(get().to(sender::sign_in::show))

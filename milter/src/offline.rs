@@ -11,14 +11,15 @@ use std::{
 
 use anyhow::Context;
 use common::{
-    config::Config,
+    address::Address,
+    config::{Config, Controller, MultiRecipient},
     ids::MessageId,
     keys::{KeyError, KeyRing},
     reason::SkipReason,
 };
 
 use crate::{
-    control::Links,
+    control::{self, Choice, Links},
     instrument::{Plan, instrument},
     message::Eml,
 };
@@ -102,19 +103,75 @@ pub fn instrument_raw(
         None => config.controllers.first(),
     };
     let controller = controller.ok_or(SkipReason::NoUser)?;
-    let both = !arguments.opens && !arguments.links;
+    check_recipients(controller, &arguments.to)?;
+    let host = controller.tracking_host();
+    let control = control::read(&eml.message().fields, &arguments.to, &host);
+    let (opens, links) = wanted(controller, arguments, &control.choice)?;
     let plan = Plan {
         controller,
         keys,
         language: controller.language,
         message: MessageId::random(),
-        opens: arguments.opens || both,
-        links: Links::from_settings(arguments.links || both, arguments.text_links),
+        opens,
+        links,
     };
+    eml.apply(&control.edits);
     let instrumented = instrument(eml.message(), &plan)?;
     eml.set_body(instrumented.body);
     eml.apply(&instrumented.header_edits);
     Ok(eml.to_bytes())
+}
+
+/// Combines what the command line names, what the controller allows and what the message says. The message can take
+/// away and not add: consent is given for the purposes named, and no others.
+fn wanted(
+    controller: &Controller,
+    arguments: &Arguments,
+    choice: &Choice,
+) -> Result<(bool, Links), SkipReason> {
+    let both = !arguments.opens && !arguments.links;
+    let opens = arguments.opens || both;
+    let links = Links::from_settings(arguments.links || both, arguments.text_links);
+    let ceiling = Links::from_settings(controller.links, controller.text_links);
+    let (may_open, may_follow) = (opens && controller.opens, links.within(ceiling));
+    if !may_open && may_follow == Links::No {
+        return Err(SkipReason::Ceiling);
+    }
+    let said = choice.links.map_or(may_follow, |choice| {
+        choice.resolve(arguments.text_links).within(may_follow)
+    });
+    let opens = may_open && choice.opens != Some(false);
+    if !opens && said == Links::No {
+        return Err(SkipReason::Control);
+    }
+    Ok((opens, said))
+}
+
+fn check_recipients(controller: &Controller, recipients: &[String]) -> Result<(), SkipReason> {
+    let host = controller.tracking_host();
+    let addresses: Vec<Address> = recipients
+        .iter()
+        .filter_map(|recipient| Address::parse(recipient))
+        .filter(|address| address.domain() != host)
+        .collect();
+    let is_excluded = |address: &Address| {
+        let mut entries = controller.exclude_recipients.iter();
+        entries.any(|entry| address.matches(entry))
+    };
+    if addresses.iter().any(is_excluded) {
+        return Err(SkipReason::Excluded);
+    }
+    if !controller.internal
+        && addresses
+            .iter()
+            .any(|address| controller.owns(address.domain()))
+    {
+        return Err(SkipReason::Internal);
+    }
+    if addresses.len() > 1 && controller.multi_recipient == MultiRecipient::Never {
+        return Err(SkipReason::SeveralRecipients);
+    }
+    Ok(())
 }
 
 /// What is assumed where there is no configuration file.
@@ -127,6 +184,7 @@ contact = "privacy@example.com"
 authority = "-"
 domains = ["example.com"]
 public_url = "https://track.example.com"
+internal = true
 "#;
 
 fn read_config(path: Option<PathBuf>, notes: &mut impl Write) -> anyhow::Result<Config> {

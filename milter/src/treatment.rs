@@ -34,7 +34,7 @@ use crate::{
     envelope::Envelope,
     instrument::{self, Plan, Record, TrackedLink},
     intake::Intake,
-    message::{HeaderEdit, Message},
+    message::Message,
     milter::{Milter, Settings},
     policy::{self, Decision, Purposes},
     registry,
@@ -348,11 +348,7 @@ impl Work {
         let (made, record) = instrument::instrument_with_record(&self.message, &plan);
         let made = made.map(|instrumented| {
             let mut edits = self.edits;
-            edits.fields.push(HeaderEdit {
-                name: b"Tracking-Consent".to_vec(),
-                index: 0,
-                value: Some(format!(" {}", instrumented.tracking_consent).into_bytes()),
-            });
+            edits.fields.extend(instrumented.header_edits);
             edits.body = Some(instrumented.body);
             Made {
                 edits: edits.encode(self.blank),

@@ -3,6 +3,11 @@
 //!
 //! Skipped, with a line that says so, where the corpus or the checker's library is not at hand.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test stops where something is not as it must be"
+)]
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `fairtrackctl`: everything that is not serving.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    io::{BufWriter, stdin, stdout},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
-use collector::cli::{self, Context, Output};
+use collector::cli::{self, Context, Output, classify::Moment};
 use common::{
     config::DEFAULT_PATH,
     telemetry::{self, LogFormat},
@@ -31,6 +35,12 @@ struct Options {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Judge hits, one JSON object a line on standard input, and write one verdict a line
+    Classify {
+        /// Give the verdict at the moment of the hit, before later hits are known
+        #[arg(long)]
+        initial: bool,
+    },
     /// Make, rotate and list signing keys
     #[command(subcommand)]
     Keys(cli::keys::Command),
@@ -89,6 +99,14 @@ const MISUSE: u8 = 2;
 
 async fn dispatch(command: &Command, context: &Context) -> anyhow::Result<()> {
     match command {
+        Command::Classify { initial } => {
+            let moment = if *initial {
+                Moment::AtOnce
+            } else {
+                Moment::Settled
+            };
+            cli::classify::run(moment, stdin().lock(), BufWriter::new(stdout().lock()))
+        }
         Command::Keys(command) => cli::keys::run(command, context),
         Command::Link(command) => cli::link::run(command, context),
         Command::Migrate => cli::migrate::run(context).await,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The commands of `fairtrackctl`, one file each.
 
+pub mod classify;
 pub mod keys;
 pub mod link;
 pub mod migrate;

@@ -10,6 +10,8 @@ mod fields;
 mod recipients;
 mod subject;
 
+use std::cmp::Reverse;
+
 use serde::Serialize;
 
 use crate::message::{HeaderEdit, HeaderField};
@@ -103,7 +105,7 @@ pub fn read(fields: &[HeaderField], recipients: &[String], tracking_host: &str) 
         &mut edits,
     );
     // Of fields of one name the last is edited first, so that no edit shifts the number of another.
-    edits.sort_by(|one: &HeaderEdit, other| other.index.cmp(&one.index));
+    edits.sort_by_key(|edit: &HeaderEdit| Reverse(edit.index));
     Control {
         choice: Choice {
             opens: statements.opens.map(|(_, opens)| opens),

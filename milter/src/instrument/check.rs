@@ -8,7 +8,6 @@
 use common::tracking_url::{self, Artefact};
 
 use super::{
-    Planned, Work,
     html::{
         destination_of,
         locate::{Wish, locate},
@@ -17,6 +16,7 @@ use super::{
     splice::Edits,
     structure::{Part, Structure, Transfer},
     transfer::{Decoded, LONGEST_LINE},
+    work::{Planned, Work},
 };
 use crate::message::Message;
 

@@ -371,15 +371,20 @@ mod tests {
                     continue;
                 }
                 if let Ok(range) = delimit(&masked, found.start()..found.end(), &line, flowed) {
-                    out.push_str(&text[from..line.start + range.start]);
-                    out.push_str("<<");
-                    out.push_str(&text[line.start + range.start..line.start + range.end]);
-                    out.push_str(">>");
-                    from = line.start + range.end;
+                    let (start, end) = (line.start + range.start, line.start + range.end);
+                    for piece in [
+                        text.get(from..start),
+                        Some("<<"),
+                        text.get(start..end),
+                        Some(">>"),
+                    ] {
+                        out.push_str(piece.unwrap());
+                    }
+                    from = end;
                 }
             }
         }
-        out.push_str(&text[from..]);
+        out.push_str(text.get(from..).unwrap());
         out
     }
 

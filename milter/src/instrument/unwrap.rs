@@ -15,7 +15,7 @@ use common::{
 };
 
 use super::{
-    Work, agreement, check_armour,
+    agreement, check_armour,
     disclosure::known_lines,
     html::{
         destination_of,
@@ -24,6 +24,7 @@ use super::{
     select::{BodyKind, select},
     splice::Edits,
     structure::Structure,
+    work::Work,
 };
 use crate::{
     eligibility::{self, EnvelopeSender},
@@ -308,7 +309,7 @@ fn disclosure_around(
         (None, None) => anchor
             .address
             .as_ref()
-            .map_or(anchor.start.clone(), |(place, _)| place.clone()),
+            .map_or_else(|| anchor.start.clone(), |(place, _)| place.clone()),
     }
 }
 

@@ -271,7 +271,7 @@ fn on_anchor(
         if href.is_none() && written.eq_ignore_ascii_case(b"href") {
             let place = attribute.value_source_location();
             // Of a doubled attribute the first counts, even if it is empty.
-            let place = place.map_or(name.bytes().end..name.bytes().end, |place| place.bytes());
+            let place = place.unwrap_or_else(|| name.clone()).bytes();
             href = Some((place, attribute.value()));
         } else if opt_out::may_be(written) {
             opt_outs.extend(opt_out_of(html, attribute));
@@ -436,14 +436,18 @@ fn on_quote(
     })
 }
 
-/// Does something at the end tag of an element, if it has one.
+/// Does something at the end tag of an element, if it has one of its own: lol_html reports the end tag of an outer
+/// element for those that it closes by the way.
 fn on_end(
     element: &mut Element<'_, '_>,
     act: impl FnOnce(Range<usize>) + 'static,
 ) -> HandlerResult {
+    let name = element.tag_name();
     if let Some(handlers) = element.end_tag_handlers() {
         handlers.push(Box::new(move |end: &mut EndTag<'_>| {
-            act(end.source_location().bytes());
+            if end.name() == name {
+                act(end.source_location().bytes());
+            }
             Ok(())
         }));
     }

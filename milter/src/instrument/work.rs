@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! A body part on its way through the edit: read, worked out, carried out.
+
+use std::ops::Range;
+
+use super::{
+    charset::Charset,
+    disclosure::Disclosure,
+    html::{self, HtmlEdit},
+    record::{LinkRecord, Outcome, PartReason, PartRecord},
+    select::{BodyKind, BodyPart},
+    session::Session,
+    splice::Edits,
+    structure::{Part, Transfer},
+    text::{self, PlainEdit},
+    transfer::{Decoded, LineWatch, encode_quoted_printable},
+};
+use crate::message::Message;
+
+/// A body part in work.
+pub(crate) struct Work<'a> {
+    pub(crate) part: &'a Part,
+    pub(crate) kind: BodyKind,
+    pub(crate) encoded: &'a [u8],
+    pub(crate) decoded: Option<Decoded<'a>>,
+    pub(crate) charset: Option<Charset>,
+    pub(crate) planned: Option<Planned>,
+    /// Whether another transfer encoding can be said where all will read it: not in a message without MIME-Version.
+    may_recode: bool,
+    /// All edits, the disclosure among them, once they are carried out.
+    pub(crate) edits: Edits,
+    pub(crate) record: PartRecord,
+}
+
+/// The edit of a part, worked out and not yet carried out.
+pub(crate) enum Planned {
+    Html(HtmlEdit),
+    Plain(PlainEdit),
+}
+
+impl Planned {
+    fn edits(&self) -> &Edits {
+        match self {
+            Self::Html(edit) => &edit.edits,
+            Self::Plain(edit) => &edit.edits,
+        }
+    }
+
+    fn links(&self) -> &[LinkRecord] {
+        match self {
+            Self::Html(edit) => &edit.links,
+            Self::Plain(edit) => &edit.links,
+        }
+    }
+
+    fn is_cramped(&self) -> bool {
+        match self {
+            Self::Html(edit) => edit.is_cramped,
+            Self::Plain(edit) => edit.is_cramped,
+        }
+    }
+}
+
+impl<'a> Work<'a> {
+    /// Reads a body part.
+    pub(crate) fn begin(message: &'a Message, body: &BodyPart<'a>) -> Self {
+        let encoded = message.body.get(body.part.body.clone()).unwrap_or_default();
+        let charset = Charset::find(body.part.charset.as_deref());
+        let decoded = Decoded::new(encoded, body.part.transfer).ok();
+        let reason = if charset.is_none() {
+            Some(PartReason::Charset)
+        } else if decoded.is_none() {
+            Some(PartReason::Encoding)
+        } else {
+            None
+        };
+        Self {
+            part: body.part,
+            kind: body.kind,
+            encoded,
+            decoded,
+            charset,
+            planned: None,
+            may_recode: !body.part.header.is_empty() || message.first("mime-version").is_some(),
+            edits: Edits::default(),
+            record: part_record(body.part, reason),
+        }
+    }
+
+    /// Tells whether the message itself gets another transfer encoding.
+    pub(crate) fn recodes_message(&self) -> bool {
+        self.record.recoded && self.part.header.is_empty()
+    }
+
+    /// Returns the content, or nothing if it cannot be read.
+    pub(crate) fn text(&self) -> &[u8] {
+        self.decoded.as_ref().map_or(b"", |decoded| &decoded.text)
+    }
+
+    /// Tells whether there is anything to see; what cannot be read counts as something.
+    pub(crate) fn has_content(&self) -> bool {
+        match (self.kind, self.charset) {
+            _ if self.decoded.is_none() => true,
+            (BodyKind::Plain, _) => !self.text().trim_ascii().is_empty(),
+            (BodyKind::Html, None) => true,
+            (BodyKind::Html, Some(charset)) => html::has_content(self.text(), charset),
+        }
+    }
+
+    /// Works out the edit. Where lines would grow too long, the part becomes quoted-printable.
+    pub(crate) fn plan(&mut self, session: &mut Session<'_>) {
+        let bookmark = session.bookmark();
+        let mut planned = self.plan_as(session, self.part.transfer);
+        let is_cramped = match &planned {
+            Some(Ok(planned)) => planned.is_cramped(),
+            Some(Err(reason)) => *reason == PartReason::Markup,
+            None => false,
+        };
+        let is_identity = matches!(self.part.transfer, Transfer::Identity { .. });
+        if is_cramped && is_identity && self.may_recode {
+            session.return_to(bookmark);
+            planned = self.plan_as(session, Transfer::QuotedPrintable);
+            self.record.recoded = matches!(planned, Some(Ok(_)));
+        }
+        match planned {
+            Some(Ok(planned)) => {
+                self.record.links = planned.links().to_vec();
+                self.planned = Some(planned);
+            }
+            Some(Err(reason)) => self.record.reason = Some(reason),
+            None => {}
+        }
+    }
+
+    fn plan_as(
+        &self,
+        session: &mut Session<'_>,
+        transfer: Transfer,
+    ) -> Option<Result<Planned, PartReason>> {
+        let decoded = self.decoded.as_ref()?;
+        let charset = self.charset?;
+        let watch = LineWatch::new(&decoded.text, transfer);
+        match self.kind {
+            BodyKind::Html => {
+                let plan = html::plan(session, decoded, self.encoded, charset, watch);
+                Some(plan.map(Planned::Html))
+            }
+            BodyKind::Plain if session.plan.links.in_text() => {
+                let flowed = self.part.flowed;
+                let plan = text::plan(session, decoded, self.encoded, charset, flowed, watch);
+                Some(Ok(Planned::Plain(plan)))
+            }
+            BodyKind::Plain => None,
+        }
+    }
+
+    /// Carries the planned edits out, and adds what follows for the body of the message.
+    pub(crate) fn carry_out(
+        &mut self,
+        disclosure: &Disclosure<'_>,
+        pixel: &str,
+        line_end: &'static [u8],
+        body: &mut Edits,
+    ) {
+        let (Some(planned), Some(decoded)) = (&self.planned, &self.decoded) else {
+            return;
+        };
+        let (place, block) = match planned {
+            Planned::Html(edit) => {
+                let text_end = text_line_end(&decoded.text, line_end);
+                let pixel = self.record.pixel.then_some(pixel);
+                let mut block = disclosure.html(pixel, text_end);
+                if edit.ends_line {
+                    block.push_str(text_end);
+                }
+                (edit.place, block.into_bytes())
+            }
+            Planned::Plain(_) => (
+                decoded.text.len(),
+                self.last_paragraph(&decoded.text, disclosure, line_end),
+            ),
+        };
+        let mut is_placed = false;
+        for (range, text) in planned.edits().iter() {
+            if !is_placed && range.start >= place {
+                is_placed = true;
+                self.edits.push(place..place, &block);
+            }
+            self.edits.push(range, text);
+        }
+        if !is_placed {
+            self.edits.push(place..place, &block);
+        }
+        let encoded = if self.record.recoded {
+            if !self.part.header.is_empty() {
+                let (range, field) = recoding(self.part, line_end);
+                body.push(range, &field);
+            }
+            encode_quoted_printable(&self.edits.apply(&decoded.text), line_end)
+        } else {
+            decoded.edit(self.encoded, &self.edits, line_end)
+        };
+        body.push(self.part.body.clone(), &encoded);
+    }
+
+    /// Returns the disclosure as a paragraph of its own, with the line ends it takes.
+    fn last_paragraph(
+        &self,
+        text: &[u8],
+        disclosure: &Disclosure<'_>,
+        line_end: &'static [u8],
+    ) -> Vec<u8> {
+        let text_end = text_line_end(text, line_end);
+        let is_ascii_only = matches!(self.part.transfer, Transfer::Identity { ascii: true });
+        let charset = self
+            .charset
+            .filter(|charset| !charset.is_ascii && !is_ascii_only)
+            .map(|charset| charset.encoding);
+        let end = text_end.as_bytes();
+        let has_end = text.ends_with(b"\n");
+        // Always an empty line of our own, so that taking the paragraph out gives the original.
+        let mut paragraph = end.to_vec();
+        if !has_end {
+            paragraph.extend_from_slice(end);
+        }
+        paragraph.extend_from_slice(&disclosure.plain(charset, text_end));
+        if has_end {
+            paragraph.extend_from_slice(end);
+        }
+        paragraph
+    }
+}
+
+/// Returns where and what to write so that a part says it is quoted-printable.
+fn recoding(part: &Part, line_end: &[u8]) -> (Range<usize>, Vec<u8>) {
+    match &part.transfer_value {
+        Some(value) => (value.clone(), b" quoted-printable".to_vec()),
+        None => {
+            let place = part.header.end - line_end.len().min(part.header.len());
+            let field: &[u8] = b"Content-Transfer-Encoding: quoted-printable";
+            (place..place, [field, line_end].concat())
+        }
+    }
+}
+
+/// Returns the line end that a text uses; base64 may hold another than the message.
+fn text_line_end(text: &[u8], line_end: &'static [u8]) -> &'static str {
+    match memchr::memchr(b'\n', text) {
+        Some(0) => "\n",
+        Some(place) if text.get(place - 1) == Some(&b'\r') => "\r\n",
+        Some(_) => "\n",
+        None if line_end == b"\n" => "\n",
+        None => "\r\n",
+    }
+}
+
+/// Begins the record of a part.
+pub(crate) fn part_record(part: &Part, reason: Option<PartReason>) -> PartRecord {
+    PartRecord {
+        path: part.path.clone(),
+        media: part.media.clone(),
+        transfer: part.transfer.name(),
+        charset: part.charset.clone(),
+        outcome: Outcome::Untouched,
+        reason,
+        pixel: false,
+        recoded: false,
+        links: Vec::new(),
+    }
+}

@@ -1,0 +1,743 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Whole messages through the edit and back.
+
+#![expect(
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test stops where something is not as it must be"
+)]
+
+use common::{
+    config::Config, ids::MessageId, keys::KeyRing, language::Language, reason::SkipReason,
+    tracking_url,
+};
+use milter::{
+    control::Links,
+    instrument::{
+        Instrumented, LinkReason, Outcome, Plan, Record, instrument, instrument_with_record, unwrap,
+    },
+    message::Message,
+};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+const BASE: &str = "https://track.example.com";
+const MESSAGE: MessageId = MessageId(Uuid::from_u128(7));
+
+fn run(raw: &str, opens: bool, links: Links) -> (Result<Instrumented, SkipReason>, Record) {
+    let config = Config::for_testing();
+    let plan = Plan {
+        controller: config.controllers.first().unwrap(),
+        keys: &KeyRing::for_testing(),
+        language: Language::En,
+        message: MESSAGE,
+        opens,
+        links,
+    };
+    instrument_with_record(&Message::parse(raw.as_bytes()), &plan)
+}
+
+fn body(raw: &str, opens: bool, links: Links) -> String {
+    let (result, record) = run(raw, opens, links);
+    let body = result
+        .unwrap_or_else(|reason| panic!("{reason:?} {record:?}"))
+        .body;
+    String::from_utf8(body).unwrap()
+}
+
+fn everything(raw: &str) -> String {
+    body(raw, true, Links::Both)
+}
+
+fn reason(raw: &str) -> SkipReason {
+    run(raw, true, Links::Both).0.map(|_| ()).unwrap_err()
+}
+
+fn html(content: &str) -> String {
+    format!(
+        "MIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{content}"
+    )
+}
+
+fn plain(content: &str) -> String {
+    format!("Content-Type: text/plain; charset=utf-8\r\n\r\n{content}")
+}
+
+fn multipart(subtype: &str, parts: &[&str]) -> String {
+    let mut raw = format!(
+        "MIME-Version: 1.0\r\nContent-Type: multipart/{subtype}; boundary=\"=_x\"\r\n\r\npreamble\r\n"
+    );
+    for part in parts {
+        raw.push_str(&format!("\r\n--=_x\r\n{part}"));
+    }
+    raw.push_str("\r\n--=_x--\r\nepilogue\r\n");
+    raw
+}
+
+fn link(ordinal: u16, destination: &str) -> String {
+    tracking_url::link(BASE, &KeyRing::for_testing(), MESSAGE, ordinal, destination)
+}
+
+fn count(text: &str, what: &str) -> usize {
+    text.matches(what).count()
+}
+
+/// Cuts the disclosure block out.
+fn without_disclosure(text: &str) -> String {
+    let start = text.find("<div\r\ndata-tracking").unwrap();
+    let end = start + text[start..].find("</div>").unwrap() + "</div>".len();
+    let rest = text[end..]
+        .strip_prefix("\r\n")
+        .unwrap_or_else(|| &text[end..]);
+    format!("{}{rest}", &text[..start])
+}
+
+#[test]
+fn only_the_href_and_the_disclosure_differ() {
+    let content = "<html><BODY  x=1>\r\n<p>Hi <A\tHREF = 'https://a.example/?x=1&amp;y=2'  title=\"t\" >there</A >\r\n\
+        <link href=\"https://b.example/\"><!-- <a href=\"https://c.example\"> --></BODY></html>\r\n\r\n";
+
+    let edited = everything(&html(content));
+
+    let expected = content.replace(
+        "https://a.example/?x=1&amp;y=2",
+        &link(1, "https://a.example/?x=1&y=2"),
+    );
+    assert_eq!(without_disclosure(&edited), expected);
+    assert_eq!(count(&edited, "/o/"), 1);
+    assert!(edited.contains("</div>\r\n</BODY>"));
+}
+
+#[test]
+fn unquoted_values_stay_unquoted() {
+    let edited = everything(&html("<a href=https://a.example/x?y=1>z</a>"));
+
+    let expected = link(1, "https://a.example/x?y=1").replace('=', "&#61;");
+    assert!(
+        edited.starts_with(&format!("<a href={expected}>z</a><div")),
+        "{edited}"
+    );
+}
+
+#[test]
+fn pixel_stands_before_quoted_text_and_quoted_links_stay() {
+    for quote in [
+        "<div class=\"gmail_quote gmail_quote_container\"><div dir=\"ltr\" class=\"gmail_attr\">On x wrote:</div>Q</div>",
+        "<div id=\"appendonsend\"></div><hr><div id=\"divRplyFwdMsg\" dir=\"ltr\"><b>From:</b></div>Q",
+        "<div><div style=\"border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0cm 0cm 0cm\"><p>From:</p></div></div>Q",
+        "<blockquote type=\"cite\"><div>On x, y wrote:</div>Q</blockquote>",
+        "<div class=\"moz-cite-prefix\">On x, y wrote:<br></div><blockquote type=\"cite\" cite=\"mid:x\">Q</blockquote>",
+        "<div id=\"ydp1yahoo_quoted_1\" class=\"yahoo_quoted\">Q</div>",
+        "<div class=\"protonmail_quote\">Q</div>",
+        "<p id=\"reply-intro\">On x, y wrote:</p><blockquote>Q</blockquote>",
+        "<blockquote>Q</blockquote>",
+    ] {
+        let quote = quote.replace('Q', "<a href=\"https://q.example/\">q</a>");
+        let content =
+            format!("<html><body><p><a href=\"https://a.example/\">a</a></p>{quote}</body></html>");
+
+        let edited = everything(&html(&content));
+
+        let disclosure = edited.find("data-tracking").unwrap();
+        let inner = quote.find("<div style=").unwrap_or(0);
+        let marker = edited
+            .find(&quote[inner..])
+            .unwrap_or_else(|| panic!("{edited}"));
+        assert!(disclosure < marker, "{edited}");
+        assert!(edited.find("/l/").unwrap() < disclosure);
+        assert_eq!(count(&edited, "/l/"), 1, "{edited}");
+        assert_eq!(
+            without_disclosure(&edited)
+                .replace(&link(1, "https://a.example/"), "https://a.example/"),
+            content
+        );
+    }
+}
+
+#[test]
+fn indented_paragraph_is_no_quotation() {
+    let edited = everything(&html(
+        "<blockquote style=\"margin: 0 0 0 40px; border: none; padding: 0px;\"><a href=\"https://a.example/\">a</a></blockquote>",
+    ));
+
+    assert_eq!(count(&edited, "/l/"), 1);
+}
+
+#[test]
+fn last_body_end_counts_and_comments_do_not() {
+    let edited = everything(&html(
+        "<body>one<blockquote></blockquote></body></html><body>two<!-- </body> --></body><!-- </body> -->\r\n",
+    ));
+
+    assert!(
+        edited.contains("<blockquote>")
+            && edited.find("data-tracking").unwrap() < edited.find("<blockquote>").unwrap()
+    );
+    let edited = everything(&html(
+        "<body>two<!-- </body> --></body><!-- </body> -->\r\n",
+    ));
+    assert!(
+        edited.starts_with("<body>two<!-- </body> --><div"),
+        "{edited}"
+    );
+}
+
+#[test]
+fn text_that_ends_in_the_midst_of_something_is_left_alone() {
+    for content in [
+        "<p>x</p><!-- open",
+        "<p>x</p><style>p{}",
+        "<p>x</p><script>",
+        "<p>x</p><title>y",
+        "<p>x</p><a href=\"https://a.example/",
+        "<p>x</p><textarea>",
+        "<p>x</p><select><option>y",
+        "<p>x</p><svg>",
+        "<p>x</p><template>",
+    ] {
+        assert_eq!(reason(&html(content)), SkipReason::Malformed, "{content}");
+    }
+}
+
+#[test]
+fn links_in_templates_and_drawings_are_left_alone() {
+    let edited = everything(&html(
+        "<p>x</p><template><a href=\"https://a.example/\">a</a></template><svg><a href=\"https://b.example/\">b</a></svg>",
+    ));
+
+    assert_eq!(count(&edited, "/l/"), 0);
+}
+
+#[test]
+fn opt_outs_are_taken_out_and_hold_in_the_text_twin_too() {
+    for attribute in [
+        "data-no-track",
+        "ses:no-track",
+        "data-msys-clicktrack=\"0\"",
+        "clicktracking=off",
+        "disable-tracking='true'",
+        "data-pm-no-track",
+        "rel=\"notrack\"",
+    ] {
+        let content = format!(
+            "<p><a {attribute} href=\"https://a.example/1\">a</a> <a href=\"https://a.example/2\" {attribute}>b</a> \
+             <a class=x {attribute} href=\"https://a.example/3\">c</a> <a href=\"https://a.example/4\">d</a></p>"
+        );
+        let text = "https://a.example/1 https://a.example/4\r\n";
+        let raw = multipart("alternative", &[&plain(text), &html(&content)]);
+
+        let edited = everything(&raw);
+
+        assert!(
+            edited.contains(
+                "<a href=\"https://a.example/1\">a</a> <a href=\"https://a.example/2\">b</a>"
+            ),
+            "{edited}"
+        );
+        assert!(
+            edited.contains("<a class=x href=\"https://a.example/3\">c</a>"),
+            "{edited}"
+        );
+        let fourth = link(1, "https://a.example/4");
+        assert!(
+            edited.contains(&format!("https://a.example/1 {fourth}\r\n")),
+            "{edited}"
+        );
+        assert!(edited.contains(&format!("<a href=\"{fourth}\">d</a>")));
+    }
+    let edited = everything(&html(
+        "<a rel=\"noopener notrack\" href=\"https://a.example/\">a</a><a href=\"https+notrack://b.example/\">b</a>",
+    ));
+    assert!(edited.contains(
+        "<a rel=\"noopener\" href=\"https://a.example/\">a</a><a href=\"https://b.example/\">"
+    ));
+}
+
+#[test]
+fn untouched_lines_of_quoted_printable_keep_their_bytes() {
+    let lines = [
+        "<html><body>=20 =\r\n",
+        "<p>Za=C5=BC=c3=b3=C5=82=C4=87 \t\r\n",
+        "<a href=3D\"https://a.example/ver=\r\n",
+        "y/long=3Fq=3D1\" class=3D\"x\">t</a>=09=\r\n",
+        "</body></html>\r\n",
+    ];
+    let raw = format!(
+        "MIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n{}",
+        lines.concat()
+    );
+
+    let edited = everything(&raw);
+
+    assert!(edited.starts_with(&lines[..2].concat()), "{edited}");
+    assert!(edited.contains("\" class=3D\"x\">t</a>=09"), "{edited}");
+    assert!(edited.ends_with("</body></html>\r\n"));
+    assert!(edited.lines().all(|line| line.len() <= 76), "{edited}");
+}
+
+#[test]
+fn base64_is_kept_in_lines_of_76_without_a_line_end_of_its_own() {
+    let raw = multipart(
+        "mixed",
+        &[
+            "Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\nPHA+aGVsbG88L3A+",
+        ],
+    );
+
+    let edited = everything(&raw);
+
+    assert!(edited.lines().all(|line| line.len() <= 76));
+    assert!(!edited.contains("\r\n\r\n--=_x--"), "{edited}");
+}
+
+#[test]
+fn apple_sandwich_gets_one_pixel_and_a_disclosure_in_each_edited_part() {
+    let one = html("<p>one <a href=\"https://a.example/\">a</a></p>");
+    let two = html("<p>two <a href=\"https://b.example/\">b</a></p>");
+    let three = html("<p>three</p>");
+    let image = "Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAA";
+    let raw = multipart("mixed", &[&one, image, &two, image, &three]);
+
+    let edited = everything(&raw);
+
+    assert_eq!(count(&edited, "/o/"), 1);
+    assert_eq!(count(&edited, "data-tracking"), 2);
+    assert!(edited.find("/o/").unwrap() < edited.find("image/png").unwrap());
+    assert!(edited.contains("<p>three</p>\r\n--=_x--"));
+}
+
+#[test]
+fn attachments_and_attached_messages_are_not_touched() {
+    let attached = "Content-Type: text/html\r\nContent-Disposition: attachment\r\n\r\n<a href=\"https://a.example/\">a</a>";
+    let named = "Content-Type: text/html; name=x.html\r\n\r\n<a href=\"https://a.example/\">a</a>";
+    let forwarded = "Content-Type: message/rfc822\r\n\r\nContent-Type: text/html\r\n\r\n<a href=\"https://a.example/\">a</a>";
+    let amp = "Content-Type: text/x-amp-html\r\n\r\n<a href=\"https://a.example/\">a</a>";
+    let raw = multipart(
+        "mixed",
+        &[&html("<p>x</p>"), attached, named, forwarded, amp],
+    );
+
+    let edited = everything(&raw);
+
+    for part in [attached, named, forwarded, amp] {
+        assert!(edited.contains(part));
+    }
+}
+
+#[test]
+fn related_parts_other_than_the_root_are_not_touched() {
+    let root = html("<p>x <img src=\"cid:i\"></p>");
+    let other = html("<p>y <a href=\"https://a.example/\">a</a></p>");
+    let raw = multipart("related", &[&root, &other]);
+
+    let edited = everything(&raw);
+
+    assert!(edited.contains(&other));
+    assert_eq!(count(&edited, "data-tracking"), 1);
+}
+
+#[test]
+fn inline_pgp_is_left_alone() {
+    let signed = "-----BEGIN PGP SIGNED MESSAGE-----\r\nHash: SHA256\r\n\r\nhi\r\n";
+    let encrypted = "-----BEGIN PGP MESSAGE-----\r\n\r\nabc\r\n";
+
+    assert_eq!(reason(&plain(signed)), SkipReason::Signed);
+    assert_eq!(
+        reason(&html(&format!("<pre>{encrypted}</pre>"))),
+        SkipReason::Encrypted
+    );
+    let raw = multipart("alternative", &[&plain(signed), &html("<p>hi</p>")]);
+    assert_eq!(reason(&raw), SkipReason::Signed);
+}
+
+#[test]
+fn reasons_for_messages_without_anything_to_do() {
+    assert_eq!(
+        run(&plain("hi"), true, Links::Html).0.unwrap_err(),
+        SkipReason::NoHtml
+    );
+    assert_eq!(
+        run(&plain("hi"), true, Links::Both).0.unwrap_err(),
+        SkipReason::NoLinks
+    );
+    assert_eq!(
+        run(&html("<p>hi</p>"), false, Links::Html).0.unwrap_err(),
+        SkipReason::NoLinks
+    );
+    assert_eq!(
+        reason(&html(
+            "<html><style>p{color:red}</style><body> &nbsp;<p></p></body></html>"
+        )),
+        SkipReason::Empty
+    );
+    assert_eq!(reason(&plain(" \r\n\r\n")), SkipReason::Empty);
+    assert_eq!(
+        reason(&html("<p>hi</p>").replace("utf-8", "utf-7")),
+        SkipReason::Charset
+    );
+}
+
+#[test]
+fn plain_text_alone_is_instrumented_if_its_links_may_be() {
+    let (result, record) = run(
+        &plain("See https://a.example/x.\r\n-- \r\nAnna\r\n"),
+        true,
+        Links::Both,
+    );
+
+    let instrumented = result.unwrap();
+    let text = String::from_utf8(instrumented.body).unwrap();
+    assert!(!instrumented.opens);
+    assert_eq!(instrumented.links.len(), 1);
+    assert!(
+        text.starts_with(&format!(
+            "See {}.\r\n-- \r\nAnna\r\n\r\n",
+            link(1, "https://a.example/x")
+        )),
+        "{text}"
+    );
+    let last = text.trim_end().lines().last().unwrap();
+    assert!(last.starts_with("https://track.example.com/c/"));
+    assert!(text.contains("links are followed") && !text.contains("images"));
+    assert_eq!(record.parts.first().unwrap().outcome, Outcome::Edited);
+}
+
+#[test]
+fn twins_share_a_number_and_text_is_left_alone_unless_asked() {
+    let raw = multipart(
+        "alternative",
+        &[
+            &plain("https://a.example/1 https://b.example/2\r\n"),
+            &html("<a href=\"https://b.example/2\">b</a><a href=\"https://c.example/3\">c</a>"),
+        ],
+    );
+
+    let (both, _) = run(&raw, true, Links::Both);
+    let html_only = body(&raw, true, Links::Html);
+    let text_only = body(&raw, true, Links::Text);
+
+    let both = both.unwrap();
+    let hosts: Vec<_> = both.links.iter().map(|link| link.host.as_str()).collect();
+    assert_eq!(hosts, ["b.example", "c.example", "a.example"]);
+    assert_eq!(
+        count(
+            &String::from_utf8(both.body).unwrap(),
+            &link(1, "https://b.example/2")
+        ),
+        2
+    );
+    assert!(html_only.contains("https://a.example/1 https://b.example/2\r\n\r\n--=_x"));
+    assert!(text_only.contains("<a href=\"https://b.example/2\">"));
+    assert_eq!(count(&text_only, "/l/"), 2);
+}
+
+#[test]
+fn long_lines_are_not_made_longer_than_mail_can_carry() {
+    let filler = "x".repeat(930);
+    let content = format!("<p>{filler}<a href=\"https://a.example/\">a</a></p>\r\n");
+
+    let part = everything(&multipart("mixed", &[&html(&content)]));
+    let (root, record) = run(&html(&content), true, Links::Both);
+    let (old, old_record) = run(
+        &html(&content).replace("MIME-Version: 1.0\r\n", ""),
+        true,
+        Links::Both,
+    );
+
+    assert!(part.contains("Content-Transfer-Encoding: quoted-printable\r\n"));
+    assert!(
+        part.lines()
+            .all(|line| line.len() <= 76 || line.len() < 100),
+        "{part}"
+    );
+    let root = root.unwrap();
+    assert_eq!(
+        root.header_edits.first().unwrap().name,
+        b"Content-Transfer-Encoding"
+    );
+    assert_eq!(root.header_edits.first().unwrap().index, 1);
+    assert!(record.parts.first().unwrap().recoded);
+    assert_eq!(old.unwrap().links.len(), 0);
+    let skipped = old_record
+        .parts
+        .first()
+        .unwrap()
+        .links
+        .first()
+        .unwrap()
+        .skipped;
+    assert_eq!(skipped, Some(LinkReason::LineLength));
+}
+
+#[test]
+fn list_unsubscribe_links_are_left_alone() {
+    let raw = format!(
+        "List-Unsubscribe: <https://a.example/u?x=1>\r\n{}",
+        html("<a href=\"https://a.example/u?x=1\">here</a><a href=\"https://a.example/\">a</a>")
+    );
+
+    let edited = everything(&raw);
+
+    assert!(edited.contains("<a href=\"https://a.example/u?x=1\">here</a>"));
+    assert_eq!(count(&edited, "/l/"), 1);
+}
+
+#[test]
+fn the_record_names_no_destination() {
+    let (_, record) = run(
+        &html("<a href=\"https://a.example/secret/path\">text</a><a href=\"mailto:x@y\">m</a>"),
+        true,
+        Links::Both,
+    );
+
+    let json = serde_json::to_string(&record).unwrap();
+    assert!(json.contains("a.example") && json.contains("not-http") && !json.contains("secret"));
+}
+
+#[test]
+fn every_language_says_it_in_text_and_html() {
+    let config = Config::for_testing();
+    let raw = multipart(
+        "alternative",
+        &[&plain("https://a.example/\r\n"), &html("<p>x</p>")],
+    );
+    for language in Language::ALL {
+        let plan = Plan {
+            controller: config.controllers.first().unwrap(),
+            keys: &KeyRing::for_testing(),
+            language,
+            message: MESSAGE,
+            opens: true,
+            links: Links::Both,
+        };
+
+        let instrumented = instrument(&Message::parse(raw.as_bytes()), &plan).unwrap();
+
+        let text = String::from_utf8(instrumented.body).unwrap();
+        assert_eq!(
+            count(&text, &tracking_url::choices(BASE, plan.keys, MESSAGE)),
+            2
+        );
+        assert!(text.contains(&format!("lang=\"{}\"", language.code())));
+    }
+}
+
+/// Bodies in the manner of twelve mail programs that quote an instrumented message.
+fn replies(original_html: &str, original_text: &str) -> Vec<(&'static str, String)> {
+    let quoted: String = original_text
+        .lines()
+        .map(|line| format!("> {line}\r\n"))
+        .collect();
+    // Programs that keep no unknown attributes.
+    let stripped = original_html.replace("data-tracking=\"disclosure\" ", "");
+    let outlook = stripped
+        .replace("<div\r\n", "<p class=MsoNormal\r\n")
+        .replace("</div>", "<o:p></o:p></p>");
+    let entities = stripped.replace("?u=", "?u&#61;");
+    vec![
+        (
+            "gmail",
+            html(&format!(
+                "<div dir=\"ltr\">Ok</div><div class=\"gmail_quote\">On x wrote:<blockquote class=\"gmail_quote\">{stripped}</blockquote></div>"
+            )),
+        ),
+        (
+            "gmail proxy",
+            html(&format!(
+                "<div class=\"gmail_quote\">{}</div>",
+                stripped.replace(
+                    "src=\"https",
+                    "src=\"https://ci3.googleusercontent.com/meips/AB=s0-d-e1-ft#https"
+                )
+            )),
+        ),
+        (
+            "outlook",
+            html(&format!(
+                "<p>Ok</p><div style=\"border:none;border-top:solid #E1E1E1 1.0pt\">From</div>{outlook}"
+            )),
+        ),
+        (
+            "outlook web",
+            html(&format!(
+                "<div>Ok</div><div id=\"appendonsend\"></div><div id=\"divRplyFwdMsg\"></div>{stripped}"
+            )),
+        ),
+        (
+            "apple",
+            html(&format!(
+                "<body>Ok<blockquote type=\"cite\">{original_html}</blockquote></body>"
+            )),
+        ),
+        (
+            "thunderbird",
+            html(&format!(
+                "<p>Ok</p><div class=\"moz-cite-prefix\">x</div><blockquote type=\"cite\">{original_html}</blockquote>"
+            )),
+        ),
+        (
+            "yahoo",
+            html(&format!(
+                "<div>Ok</div><div class=\"yahoo_quoted\">{entities}</div>"
+            )),
+        ),
+        (
+            "roundcube",
+            html(&format!(
+                "<p id=\"reply-intro\">x</p><blockquote>{}</blockquote>",
+                original_html.replace('"', "'")
+            )),
+        ),
+        (
+            "proton",
+            html(&format!(
+                "<div class=\"protonmail_quote\">{original_html}</div>"
+            )),
+        ),
+        ("text", plain(&format!("Ok\r\n\r\nOn x wrote:\r\n{quoted}"))),
+        (
+            "text top posting",
+            plain(&format!(
+                "Ok\r\n\r\n-----Original Message-----\r\n{original_text}"
+            )),
+        ),
+        (
+            "both",
+            multipart(
+                "alternative",
+                &[
+                    &plain(&format!("Ok\r\n{quoted}")),
+                    &html(&format!(
+                        "<p>Ok</p><blockquote>{original_html}</blockquote>"
+                    )),
+                ],
+            ),
+        ),
+    ]
+}
+
+#[test]
+fn replies_of_twelve_mail_programs_carry_no_token_of_ours() {
+    let original = multipart(
+        "alternative",
+        &[
+            &plain("See https://a.example/x?y=1&z=2 now\r\n"),
+            &html("<p>See <a href=\"https://a.example/x?y=1&amp;z=2\">it</a></p>\r\n"),
+        ],
+    );
+    let edited = everything(&original);
+    let original_html =
+        edited[edited.find("<p>See").unwrap()..edited.rfind("\r\n--=_x--").unwrap()].to_owned();
+    let original_text =
+        edited[edited.find("See ").unwrap()..edited.rfind("\r\n--=_x\r\n").unwrap()].to_owned();
+    assert!(original_html.contains("/l/") && original_text.contains("/c/"));
+    for (program, reply) in replies(&original_html, &original_text) {
+        let message = Message::parse(reply.as_bytes());
+
+        let body = unwrap(&message, &KeyRing::for_testing(), &[BASE])
+            .unwrap_or_else(|| panic!("{program}: nothing found"));
+
+        let body = String::from_utf8(body).unwrap();
+        assert!(!body.contains("track.example.com"), "{program}: {body}");
+        assert!(!body.contains("reports to the sender"), "{program}: {body}");
+        assert!(body.contains("a.example/x?y"), "{program}: {body}");
+    }
+}
+
+#[test]
+fn reply_is_unwrapped_and_instrumented_in_one() {
+    let first = everything(&html(
+        "<p>See <a href=\"https://a.example/\">it</a></p>\r\n",
+    ));
+    let reply = html(&format!(
+        "<p>Ok, <a href=\"https://b.example/\">this</a></p><blockquote type=\"cite\">{first}</blockquote>\r\n"
+    ));
+
+    let (result, record) = run(&reply, true, Links::Both);
+
+    let instrumented = result.unwrap();
+    let text = String::from_utf8(instrumented.body).unwrap();
+    assert_eq!(count(&text, "data-tracking"), 1, "{text}");
+    assert_eq!(count(&text, "/o/"), 1);
+    assert_eq!(count(&text, "/l/"), 1);
+    assert!(text.contains("<a href=\"https://a.example/\">it</a>"));
+    assert_eq!(record.parts.len(), 1);
+}
+
+#[test]
+fn forged_links_and_signed_mail_are_not_unwrapped() {
+    let keys = KeyRing::for_testing();
+    let forged = html(&format!(
+        "<a href=\"{BASE}/l/{}?u=https%3A//a.example/\">a</a>",
+        "A".repeat(48)
+    ));
+    let edited = everything(&html("<p>See <a href=\"https://a.example/\">it</a></p>"));
+    let signed = format!("DKIM-Signature: x\r\n{}", html(&edited));
+
+    assert_eq!(
+        unwrap(&Message::parse(forged.as_bytes()), &keys, &[BASE]),
+        None
+    );
+    assert_eq!(
+        unwrap(&Message::parse(signed.as_bytes()), &keys, &[BASE]),
+        None
+    );
+    assert!(unwrap(&Message::parse(html(&edited).as_bytes()), &keys, &[BASE]).is_some());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn instrumenting_and_unwrapping_gives_the_original(
+        words in proptest::collection::vec("[a-zA-Zäż ]{0,12}", 1..12),
+        paths in proptest::collection::vec("[a-z0-9/_.-]{0,20}", 0..5),
+        ending in "(</body></html>)?(\r\n){0,2}",
+    ) {
+        let mut content = String::from("<html><body>\r\n<p>x");
+        let mut text = String::from("x");
+        for (number, word) in words.iter().enumerate() {
+            content.push_str(&format!("</p>\r\n<p>{word}"));
+            text.push_str(&format!("\r\n{word}"));
+            if let Some(path) = paths.get(number) {
+                content.push_str(&format!(" <a href=\"https://a.example/{path}\">{word}!</a>"));
+                text.push_str(&format!("\r\n<https://a.example/{path}>"));
+            }
+        }
+        content.push_str(&ending);
+        let raw = multipart("alternative", &[&plain(&text), &html(&content)]);
+        let message = Message::parse(raw.as_bytes());
+
+        let (result, _) = run(&raw, true, Links::Both);
+
+        let instrumented = Message { fields: message.fields.clone(), body: result.unwrap().body };
+        let restored = unwrap(&instrumented, &KeyRing::for_testing(), &[BASE]).unwrap();
+        let restored = String::from_utf8(restored).unwrap();
+        let body = String::from_utf8(message.body).unwrap();
+        // A part that was said to be 7bit and holds more keeps its bytes; lines do too.
+        prop_assert_eq!(restored, body);
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic_or_change_what_it_must_not(
+        pieces in proptest::collection::vec(
+            prop_oneof![
+                Just("<a href=\"https://a.example/\">"), Just("</a>"), Just("<blockquote>"), Just("</body>"),
+                Just("<!--"), Just("-->"), Just("\r\n"), Just("="), Just("=3D"), Just("<select>"), Just("<table>"),
+                Just("<svg>"), Just("--=_x"), Just("&amp;"), Just("https://b.example/ "), Just("<"), Just(">"),
+                Just("\""), Just("<div class=gmail_quote>"), Just("</div>"), Just("é"), Just("<plaintext>"), Just("x"),
+            ],
+            0..40,
+        ),
+        transfer in prop_oneof![Just("8bit"), Just("quoted-printable"), Just("base64")],
+    ) {
+        let content = pieces.concat();
+        let raw = html(&content).replace("8bit", transfer);
+
+        let (result, _) = run(&raw, true, Links::Both);
+
+        if let Err(reason) = &result {
+            prop_assert_ne!(*reason, SkipReason::CheckFailed);
+        }
+    }
+}
