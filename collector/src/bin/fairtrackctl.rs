@@ -100,7 +100,11 @@ const MISUSE: u8 = 2;
 async fn dispatch(command: &Command, context: &Context) -> anyhow::Result<()> {
     match command {
         Command::Classify { initial } => {
-            let moment = if *initial { Moment::AtOnce } else { Moment::Settled };
+            let moment = if *initial {
+                Moment::AtOnce
+            } else {
+                Moment::Settled
+            };
             cli::classify::run(moment, stdin().lock(), BufWriter::new(stdout().lock()))
         }
         Command::Keys(command) => cli::keys::run(command, context),
