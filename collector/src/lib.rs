@@ -23,5 +23,3 @@ pub mod routes;
 pub mod sender;
 pub mod state;
 pub mod tracking;
-//! Fairtrack's collector: answers hits, keeps what it may, shows it to the sender.
-
