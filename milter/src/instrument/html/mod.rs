@@ -129,7 +129,7 @@ impl HtmlEdit {
             }
         };
         let host = target.host;
-        let refuse = |reason| left_alone(host, &text, reason);
+        let refuse = |reason| left_alone(&host, &text, reason);
         if anchor.is_quoted {
             return refuse(LinkReason::Quoted);
         }
@@ -153,7 +153,7 @@ impl HtmlEdit {
             return refuse(LinkReason::LineLength);
         }
         self.edits.push(anchor.href.clone(), url.as_bytes());
-        session.take(ordinal, destination.clone().into_owned(), host, &text)
+        session.take(ordinal, destination.into_owned(), host, &text)
     }
 
     /// Takes the attributes out that asked for the link to be left alone.
@@ -197,7 +197,10 @@ pub(crate) fn destination_of(raw: &str) -> Cow<'_, str> {
     let is_blank = |c: char| c <= ' ';
     match htmlize::unescape_attribute(raw) {
         Cow::Borrowed(text) => Cow::Borrowed(text.trim_matches(is_blank)),
-        Cow::Owned(text) => Cow::Owned(text.trim_matches(is_blank).to_owned()),
+        Cow::Owned(text) if text.starts_with(is_blank) || text.ends_with(is_blank) => {
+            Cow::Owned(text.trim_matches(is_blank).to_owned())
+        }
+        Cow::Owned(text) => Cow::Owned(text),
     }
 }
 
