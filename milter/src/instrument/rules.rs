@@ -89,13 +89,18 @@ impl Rules {
             return Err(LinkReason::Excluded);
         }
         if (!self.list_urls.is_empty() && self.list_urls.contains(url))
-            || UNSUBSCRIBE.is_match(rest)
             || UNSUBSCRIBE_TEXTS.is_match(text)
         {
             return Err(LinkReason::Unsubscribe);
         }
-        if is_sensitive(path) {
-            return Err(LinkReason::Sensitive);
+        // Most URLs hold none of the words; one look finds that out.
+        if SUSPICIOUS.is_match(rest) {
+            if UNSUBSCRIBE.is_match(rest) {
+                return Err(LinkReason::Unsubscribe);
+            }
+            if is_sensitive(path) {
+                return Err(LinkReason::Sensitive);
+            }
         }
         if is_url_like(text) {
             return Err(LinkReason::VisibleUrl);
@@ -170,25 +175,36 @@ fn host_of(authority: &str) -> Option<&str> {
 }
 
 /// Words of a URL that lead out of a mailing or to its settings.
-static UNSUBSCRIBE: LazyLock<AhoCorasick> = LazyLock::new(|| {
-    any_of(&[
-        "unsubscribe",
-        "unsub",
-        "optout",
-        "opt-out",
-        "opt_out",
-        "preferences",
-        "preference-center",
-        "subscriptions",
-        "email-settings",
-        "manage-subscription",
-        "list-manage",
-        "abmelden",
-        "abbestellen",
-        "desabonn",
-        "desinscri",
-        "wypisz",
-    ])
+const UNSUBSCRIBE_WORDS: [&str; 16] = [
+    "unsubscribe",
+    "unsub",
+    "optout",
+    "opt-out",
+    "opt_out",
+    "preferences",
+    "preference-center",
+    "subscriptions",
+    "email-settings",
+    "manage-subscription",
+    "list-manage",
+    "abmelden",
+    "abbestellen",
+    "desabonn",
+    "desinscri",
+    "wypisz",
+];
+
+static UNSUBSCRIBE: LazyLock<AhoCorasick> = LazyLock::new(|| any_of(&UNSUBSCRIBE_WORDS));
+
+/// Every word for which a URL is looked at closely.
+static SUSPICIOUS: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    let words = [
+        &UNSUBSCRIBE_WORDS[..],
+        &SECRET_PARAMETERS[..],
+        &SECRET_PATHS[..],
+        &[WEB_TOKEN],
+    ];
+    any_of(&words.concat())
 });
 
 /// The same in visible texts.
@@ -326,9 +342,12 @@ fn is_secret_word(segment: &str) -> bool {
         .any(|word| bare.eq_ignore_ascii_case(word))
 }
 
-/// Recognises a JSON web token: three pieces of base64url, the first one beginning with `{"`.
+/// What `{"` becomes in base64url.
+const WEB_TOKEN: &str = "eyJ";
+
+/// Recognises a JSON web token: three pieces of base64url.
 fn is_web_token(text: &str) -> bool {
-    text.len() > 40 && text.starts_with("eyJ") && text.matches('.').count() == 2
+    text.len() > 40 && text.starts_with(WEB_TOKEN) && text.matches('.').count() == 2
 }
 
 /// Tells whether a visible text would be taken for an address: a URL in it, or a host name alone.

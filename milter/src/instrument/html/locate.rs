@@ -17,8 +17,6 @@ use super::{opt_out, quotes};
 
 /// What the parser may hold at once, in octets.
 const MAX_MEMORY: usize = 32 << 20;
-/// How much of a link's text is kept, in octets.
-const MAX_TEXT: usize = 2048;
 /// Follows the text: if the parser sees it as an element, the text does not end in the midst of something.
 const SENTINEL: &str = "fairtrack-end";
 const SENTINEL_TAG: &[u8] = b"<fairtrack-end>";
@@ -30,8 +28,8 @@ pub(crate) struct Anchor {
     pub(crate) href: Range<usize>,
     /// That value in Unicode, entities and all.
     pub(crate) raw: String,
-    /// The text between its tags, entities and all, cut where it is long.
-    pub(crate) text: String,
+    /// Where its start tag ends.
+    pub(crate) inside: usize,
     /// Attributes that ask for the link to be left alone, and what is left when they are taken out.
     pub(crate) opt_outs: Vec<(Range<usize>, String)>,
     /// Whether it stands in quoted text.
@@ -90,7 +88,7 @@ pub(crate) enum Wish {
     Check,
     /// Whether there is anything to see.
     Content,
-    /// Where quoted text begins, and the texts of links.
+    /// Where quoted text begins.
     Edit,
 }
 
@@ -214,17 +212,9 @@ impl Role {
         let handlers = ElementContentHandlers::default();
         let state = Rc::clone(state);
         match self {
-            Self::Anchor => {
-                let texts = Rc::clone(&state);
-                let handlers = handlers.element(move |element: &mut Element<'_, '_>| {
-                    on_anchor(&state, html, wish, element)
-                });
-                if wish == Wish::Edit {
-                    handlers.text(move |chunk: &mut TextChunk<'_>| on_link_text(&texts, chunk))
-                } else {
-                    handlers
-                }
-            }
+            Self::Anchor => handlers.element(move |element: &mut Element<'_, '_>| {
+                on_anchor(&state, html, wish, element)
+            }),
             Self::Body => handlers.element(move |element: &mut Element<'_, '_>| {
                 let state = Rc::clone(&state);
                 on_end(element, move |end| {
@@ -298,7 +288,7 @@ fn on_anchor(
     state.found.anchors.push(Anchor {
         href,
         raw,
-        text: String::new(),
+        inside: element.source_location().bytes().end,
         opt_outs,
         is_quoted,
         is_content,
@@ -333,20 +323,6 @@ fn opt_out_of(html: &[u8], attribute: &Attribute<'_>) -> Option<(Range<usize>, S
         }
         opt_out::Verdict::Value(rest) => Some((value?, rest)),
     }
-}
-
-fn on_link_text(state: &Shared, chunk: &TextChunk<'_>) -> HandlerResult {
-    let mut state = state.borrow_mut();
-    if let Some(anchor) = state.found.anchors.last_mut() {
-        let room = MAX_TEXT.saturating_sub(anchor.text.len());
-        let text = chunk.as_str();
-        let mut end = room.min(text.len());
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        anchor.text.push_str(text.get(..end).unwrap_or_default());
-    }
-    Ok(())
 }
 
 fn on_text(state: &Shared, wish: Wish, chunk: &TextChunk<'_>) -> HandlerResult {
