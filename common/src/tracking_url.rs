@@ -5,8 +5,6 @@
 //! BASE is the controller's `public_url`. What is built is ASCII of the unreserved kind and `/:%?=`, so that it needs no
 //! escaping in HTML, in a header field or in plain text.
 
-use std::fmt::Write;
-
 use crate::{
     ids::MessageId,
     keys::KeyRing,
@@ -35,7 +33,12 @@ pub fn link(
     destination: &str,
 ) -> String {
     let token = Token::mint(keys, message, ordinal, Use::Link(destination));
-    let mut url = format!("{base}/l/{token}?u=");
+    // Room for a query or two among the octets that need escaping.
+    let room = base.len() + token::LENGTH + destination.len() * 5 / 4 + 16;
+    let mut url = String::with_capacity(room);
+    for piece in [base, "/l/", token.as_str(), "?u="] {
+        url.push_str(piece);
+    }
     encode_into(&mut url, destination);
     url
 }
@@ -86,13 +89,16 @@ pub fn destination_of(query: &str) -> Option<String> {
 }
 
 fn encode_into(url: &mut String, text: &str) {
+    const DIGITS: [u8; 16] = *b"0123456789ABCDEF";
+    let digit = |value: u8| char::from(DIGITS.get(usize::from(value)).copied().unwrap_or(b'0'));
     for octet in text.bytes() {
         if octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~' | b'/' | b':')
         {
             url.push(char::from(octet));
         } else {
-            // Writing to a String cannot fail.
-            let _infallible = write!(url, "%{octet:02X}");
+            url.push('%');
+            url.push(digit(octet >> 4));
+            url.push(digit(octet & 15));
         }
     }
 }
