@@ -20,8 +20,9 @@ use tokio::{
 };
 
 use crate::{
+    classify::Networks,
     health::{self, Health},
-    ingest::{HitLog, Ingest, Recorder},
+    ingest::{Alarm, HitLog, Ingest, Recorder},
     jobs,
     listeners::{Listeners, Public},
     live::Live,
@@ -116,9 +117,11 @@ impl Site {
             desk: Desk::default(),
             live: Live::default(),
         };
+        let alarm = Arc::new(Alarm::default());
         let recorder = Recorder::new(
             Arc::clone(&state.config),
             Arc::clone(&state.keys),
+            Arc::clone(&alarm),
             Arc::clone(&self.metrics),
         );
         let servers = [
@@ -133,7 +136,7 @@ impl Site {
                 .into_iter()
                 .map(|server| tokio::spawn(server))
                 .collect(),
-            jobs: jobs::start(&state, recorder, &self.log, &self.metrics),
+            jobs: jobs::start(&state, recorder, alarm, &self.log, &self.metrics),
         })
     }
 
@@ -141,6 +144,7 @@ impl Site {
         let tracking = {
             let (config, keys) = (Arc::clone(&state.config), Arc::clone(&state.keys));
             let (recorder, log) = (recorder.clone(), self.log.clone());
+            let networks = Arc::new(Networks::compiled_in());
             let metrics = Arc::clone(&self.metrics);
             move || {
                 let ingest =
@@ -148,6 +152,7 @@ impl Site {
                 Tracking::new(
                     Arc::clone(&config),
                     Arc::clone(&keys),
+                    Arc::clone(&networks),
                     ingest,
                     Arc::clone(&metrics),
                 )

@@ -22,6 +22,7 @@ pub mod offline;
 pub mod policy;
 mod registry;
 pub mod reload;
+mod rewriting;
 mod send_buffer;
 pub mod session;
 mod subject;

@@ -4,24 +4,81 @@
 use std::time::Duration;
 
 use chrono::Utc;
+use serde_json::json;
 
 use common::{
+    config::Controller,
     db::{
         Connection, DbError, controllers,
-        messages::{self, Registration},
+        links::NewLink,
+        messages::{self, NewMessage, Registration},
+        users::{Changes, User},
     },
     ids::{ControllerId, MessageId},
     reason::SkipReason,
 };
 
 use crate::{
+    control::{Choice, Links},
     database::{Database, Unavailable},
+    instrument::Record,
+    intake::Intake,
+    message::Message,
     milter::Settings,
+    rewriting::Made,
+    subject,
 };
 
 /// How often, and how many times, a retraction is tried: the database was slow a moment ago.
 const RETRY: Duration = Duration::from_secs(1);
 const TRIES: u32 = 60;
+
+/// What is known of a message before it is decided what becomes of it.
+pub(crate) struct Draft<'a> {
+    pub(crate) intake: &'a Intake,
+    pub(crate) message: &'a Message,
+    pub(crate) queue_id: &'a str,
+    pub(crate) controller: &'a Controller,
+    pub(crate) user: &'a User,
+}
+
+impl Draft<'_> {
+    /// Completes the draft with what was made of the message, or why nothing was.
+    pub(crate) fn registration(
+        &self,
+        id: MessageId,
+        made: Result<&Made, SkipReason>,
+        record: &Record,
+    ) -> Registration {
+        let links = made.map_or(&[][..], |made| &made.links);
+        Registration {
+            message: NewMessage {
+                controller: self.controller.id.clone(),
+                id,
+                user: self.user.user_id(),
+                queue_id: self.queue_id.to_owned(),
+                message_id_header: subject::message_id(self.message),
+                subject: subject::decoded(self.message, &self.intake.edits),
+                sent_at: Utc::now(),
+                opens: made.is_ok_and(|made| made.opens),
+                links: !links.is_empty(),
+                reason: made.err(),
+                record: json!(record),
+            },
+            recipients: self.intake.recipients.iter().flatten().cloned().collect(),
+            links: links
+                .iter()
+                .map(|link| NewLink {
+                    ordinal: link.ordinal.cast_signed(),
+                    host: link.host.clone(),
+                    label: link.text.clone(),
+                })
+                .collect(),
+            remembered: remembered(&self.intake.choice, self.user),
+            warnings: self.intake.warnings.clone(),
+        }
+    }
+}
 
 /// Writes a message down in one transaction.
 ///
@@ -56,19 +113,19 @@ pub(crate) async fn save_controllers(
 
 /// Corrects the row of a message that was being written down as instrumented when the deadline came, and so left
 /// untouched. The row may appear later than the correction, so absence is no answer at first.
-pub(crate) async fn retract(controller: ControllerId, message: MessageId, database: Database) {
+pub(crate) async fn retract(
+    controller: ControllerId,
+    message: MessageId,
+    reason: SkipReason,
+    database: Database,
+) {
     for _ in 0..TRIES {
         tokio::time::sleep(RETRY).await;
         let Ok(mut loan) = database.lend().await else {
             continue;
         };
-        let answer = messages::leave_untouched(
-            &controller,
-            message,
-            SkipReason::Deadline,
-            loan.connection(),
-        )
-        .await;
+        let answer =
+            messages::leave_untouched(&controller, message, reason, loan.connection()).await;
         if matches!(loan.settle(answer), Ok(true)) {
             return;
         }
@@ -82,4 +139,25 @@ async fn write(
 ) -> Result<(), DbError> {
     save_controllers(settings, connection).await?;
     Ok(messages::register(registration, connection).await?)
+}
+
+/// Returns what the author's choice makes the new default: nothing if it was for once, or changes nothing.
+fn remembered(choice: &Choice, user: &User) -> Option<Changes> {
+    if choice.once || !user.remember_choice {
+        return None;
+    }
+    let links = choice.links.map(|links| links.resolve(user.text_links));
+    let text_links = links
+        .filter(|links| *links != Links::No)
+        .map(Links::in_text);
+    let changes = Changes {
+        opens: choice.opens.filter(|opens| *opens != user.opens),
+        links: links
+            .map(|links| links != Links::No)
+            .filter(|links| *links != user.links),
+        text_links: text_links.filter(|text_links| *text_links != user.text_links),
+        ..Changes::default()
+    };
+    let is_any = changes.opens.is_some() || changes.links.is_some() || changes.text_links.is_some();
+    is_any.then_some(changes)
 }

@@ -7,7 +7,10 @@ use base64::{
 };
 use encoding_rs::Encoding;
 
-use crate::message::Message;
+use crate::{
+    actions::Edits,
+    message::{HeaderField, Message},
+};
 
 /// The longest subject kept, in characters.
 const SUBJECT: usize = 500;
@@ -22,10 +25,25 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// Returns the subject as people read it, cut to a length that fits a list; empty if there is none.
-pub(crate) fn decoded(message: &Message) -> String {
-    let field = message.first("Subject").unwrap_or_default();
-    let text: String = decode_words(&String::from_utf8_lossy(&field));
+/// Returns the subject as people read it, control tags taken off, cut to a length that fits a list; empty if there is
+/// none.
+pub(crate) fn decoded(message: &Message, edits: &Edits) -> String {
+    let edited = edits
+        .fields
+        .iter()
+        .find(|edit| edit.index == 1 && edit.name.eq_ignore_ascii_case(b"subject"))
+        .and_then(|edit| edit.value.as_deref());
+    let value = edited.or_else(|| {
+        message
+            .fields_named("subject")
+            .next()
+            .map(|field| &*field.value)
+    });
+    let field = HeaderField {
+        name: Vec::new(),
+        value: value.unwrap_or_default().to_vec(),
+    };
+    let text = decode_words(&String::from_utf8_lossy(&field.unfolded()));
     text.chars()
         .filter(|c| !c.is_control())
         .take(SUBJECT)
@@ -146,16 +164,34 @@ fn split_word(text: &str) -> (&str, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::HeaderField;
+    use crate::message::HeaderEdit;
 
     fn subject(value: &str) -> String {
-        decoded(&Message {
+        decoded(&message(value), &Edits::default())
+    }
+
+    fn message(subject: &str) -> Message {
+        Message {
             fields: vec![HeaderField {
                 name: b"SUBJECT".to_vec(),
-                value: value.into(),
+                value: subject.into(),
             }],
             body: Vec::new(),
-        })
+        }
+    }
+
+    #[test]
+    fn subject_without_its_tag_is_the_one_that_is_kept() {
+        let edits = Edits {
+            fields: vec![HeaderEdit {
+                name: b"Subject".to_vec(),
+                index: 1,
+                value: Some(b" offer".to_vec()),
+            }],
+            ..Edits::default()
+        };
+
+        assert_eq!(decoded(&message(" [track] offer"), &edits), "offer");
     }
 
     #[test]

@@ -9,43 +9,30 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use chrono::Utc;
 use futures_util::FutureExt;
-use serde_json::json;
 
 use common::{
-    config::Controller,
-    db::{
-        links::NewLink,
-        messages::{NewMessage, Registration},
-        users::{Changes, User},
-    },
     ids::{ControllerId, MessageId},
-    language::Language,
     reason::SkipReason,
 };
 
 use crate::{
-    actions::{Edits, LeadingBlank},
+    actions::LeadingBlank,
     budget::Charge,
     consents::{Facts, Inquiry, Newcomers},
-    control::{Choice, Links},
     cork::Outlet,
     database::Unavailable,
     eligibility,
     envelope::Envelope,
-    instrument::{self, Plan, Record, TrackedLink},
+    instrument::Record,
     intake::Intake,
     message::Message,
     milter::{Milter, Settings},
     policy::{self, Decision, Purposes},
-    registry,
+    registry::{self, Draft},
+    rewriting::{Order, Rewriting, WORKING_COPIES},
     session::{Extent, Transaction},
-    subject,
     workshop::Panicked,
 };
-
-/// What rewriting takes at most beside the message itself, in copies of its body: the text decoded, the new body, the
-/// reply.
-const WORKING_COPIES: usize = 3;
 
 /// The way back to the MTA.
 pub(crate) struct Channel<'a> {
@@ -55,13 +42,18 @@ pub(crate) struct Channel<'a> {
 
 /// What came of a message: encoded edits and the line for the log.
 struct Outcome {
-    edits: Vec<u8>,
+    reply: Vec<u8>,
     fate: Fate,
 }
 
 enum Fate {
-    Instrumented { opens: bool, links: usize },
+    Instrumented {
+        opens: bool,
+        links: usize,
+    },
     Untouched(SkipReason),
+    /// Untouched, but for our own artefacts in what it quotes.
+    Unwrapped(SkipReason),
 }
 
 /// One message in work.
@@ -114,17 +106,20 @@ pub(crate) async fn treat(
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_panic)) => {
             tracing::error!("{queue_id}: a defect was met");
-            treatment.untouched(SkipReason::CheckFailed)
+            treatment.retracted(SkipReason::CheckFailed)
         }
         Err(_elapsed) => treatment.cut_short(),
     };
-    channel.outlet.hold(outcome.edits);
+    channel.outlet.hold(outcome.reply);
     match outcome.fate {
         Fate::Instrumented { opens, links } => {
             let opens = if opens { "yes" } else { "no" };
             tracing::info!("{queue_id}: instrumented opens={opens} links={links}");
         }
         Fate::Untouched(reason) => tracing::info!("{queue_id}: untouched: {}", reason.code()),
+        Fate::Unwrapped(reason) => {
+            tracing::info!("{queue_id}: untouched: {} unwrapped=yes", reason.code());
+        }
     }
 }
 
@@ -141,7 +136,7 @@ impl Treatment<'_> {
     async fn consider(&mut self, mut charge: Charge) -> Outcome {
         let intake = self.intake;
         let Some((controller, login)) = &intake.author else {
-            return self.untouched(SkipReason::NoUser);
+            return self.untouched(SkipReason::NoUser, &mut charge).await;
         };
         let inquiry = Inquiry {
             settings: self.settings,
@@ -153,24 +148,39 @@ impl Treatment<'_> {
             newcomers: Newcomers::Create,
         };
         let Ok(facts) = self.gather(&inquiry).await else {
-            return self.untouched(SkipReason::Database);
+            return self.as_it_came(SkipReason::Database);
         };
         let case = inquiry.case(&facts);
         let user = facts
             .user
             .as_ref()
             .filter(|_| policy::is_of_interest(&case));
-        match (policy::decide(&case, Utc::now()), user) {
-            (Decision::Instrument(purposes), Some(user)) => {
-                self.instrument(purposes, controller, user, &mut charge)
-                    .await
+        let decision = policy::decide(&case, Utc::now());
+        let Some(user) = user else {
+            let reason = match decision {
+                Decision::Instrument(_) => SkipReason::NoUser,
+                Decision::Skip(reason) => reason,
+            };
+            return self.untouched(reason, &mut charge).await;
+        };
+        let draft = Draft {
+            intake,
+            message: &self.message.clone(),
+            queue_id: self.queue_id,
+            controller,
+            user,
+        };
+        let (reason, record) = match decision {
+            Decision::Skip(reason) => (reason, Record::default()),
+            Decision::Instrument(purposes) => {
+                match self.instrument(purposes, &draft, &mut charge).await {
+                    Ok(outcome) => return outcome,
+                    Err(left) => left,
+                }
             }
-            (Decision::Instrument(_), None) => self.untouched(SkipReason::NoUser),
-            (Decision::Skip(reason), user) => {
-                self.leave(reason, Record::default(), controller, user)
-                    .await
-            }
-        }
+        };
+        self.register_untouched(&draft, reason, &record).await;
+        self.untouched(reason, &mut charge).await
     }
 
     async fn gather(&self, inquiry: &Inquiry<'_>) -> Result<Facts, Unavailable> {
@@ -179,204 +189,130 @@ impl Treatment<'_> {
         loan.settle(answer)
     }
 
+    /// Instruments the message and writes it down, or returns why it must be left untouched.
     async fn instrument(
         &mut self,
         purposes: Purposes,
-        controller: &Controller,
-        user: &User,
+        draft: &Draft<'_>,
         charge: &mut Charge,
-    ) -> Outcome {
-        if !charge.add(self.message.body.len().saturating_mul(WORKING_COPIES)) {
-            return self
-                .leave(SkipReason::Busy, Record::default(), controller, Some(user))
-                .await;
+    ) -> Result<Outcome, (SkipReason, Record)> {
+        if !self.affords(charge) {
+            return Err((SkipReason::Busy, Record::default()));
         }
-        let work = Work {
-            message: Arc::clone(&self.message),
-            settings: Arc::clone(self.settings),
-            controller: controller.clone(),
-            language: user.language().unwrap_or(controller.language),
+        let order = Order {
+            controller: draft.controller.clone(),
+            language: draft.user.language().unwrap_or(draft.controller.language),
             id: MessageId::random(),
             purposes,
-            edits: self.intake.edits.clone(),
-            blank: self.channel.blank,
         };
-        let id = work.id;
-        let (made, record) = match self.milter.workshop.work(move || work.carry_out()).await {
-            Ok(done) => done,
-            Err(Panicked) => (Err(SkipReason::CheckFailed), Record::default()),
-        };
-        let made = made.and_then(|made| {
-            if self.channel.outlet.has_room_for(made.edits.len()) {
-                Ok(made)
-            } else {
-                Err(SkipReason::ReplyTooLarge)
+        let (id, rewriting) = (order.id, self.rewriting());
+        let worked = self
+            .milter
+            .workshop
+            .work(move || rewriting.instrument(&order));
+        let (made, record) = match worked.await {
+            Ok((Ok(made), record)) => (made, record),
+            Ok((Err(reason), record)) => return Err((reason, record)),
+            Err(Panicked) => {
+                tracing::error!("{}: a defect was met while rewriting", self.queue_id);
+                return Err((SkipReason::CheckFailed, Record::default()));
             }
-        });
-        let made = match made {
-            Ok(made) => made,
-            Err(reason) => return self.leave(reason, record, controller, Some(user)).await,
         };
-        let registration = self.registration(id, controller, user, Ok(&made), &record);
-        self.unsettled = Some((controller.id.clone(), id));
+        if !self.channel.outlet.has_room_for(made.reply.len()) {
+            return Err((SkipReason::ReplyTooLarge, record));
+        }
+        let registration = draft.registration(id, Ok(&made), &record);
+        self.unsettled = Some((draft.controller.id.clone(), id));
         let registered =
             registry::register(&registration, self.settings, &self.milter.database).await;
-        self.unsettled = None;
-        if registered.is_err() {
-            return self.untouched(SkipReason::Database);
+        match registered {
+            Ok(()) => self.unsettled = None,
+            Err(Unavailable::Down) => {
+                self.unsettled = None;
+                return Ok(self.as_it_came(SkipReason::Database));
+            }
+            // Whether it was written down nobody knows.
+            Err(Unavailable::Failed(_)) => return Ok(self.retracted(SkipReason::Database)),
         }
-        Outcome {
-            edits: made.edits,
+        Ok(Outcome {
+            reply: made.reply,
             fate: Fate::Instrumented {
                 opens: made.opens,
                 links: made.links.len(),
             },
+        })
+    }
+
+    /// Writes an untouched message down. If that fails the log still has the reason.
+    async fn register_untouched(&self, draft: &Draft<'_>, reason: SkipReason, record: &Record) {
+        let registration = draft.registration(MessageId::random(), Err(reason), record);
+        let registered =
+            registry::register(&registration, self.settings, &self.milter.database).await;
+        if let Err(error) = registered {
+            tracing::debug!("{}: not written down: {error}", self.queue_id);
         }
     }
 
-    /// Leaves a message as it came, and writes that down where its user wants to know.
-    async fn leave(
-        &self,
-        reason: SkipReason,
-        record: Record,
-        controller: &Controller,
-        user: Option<&User>,
-    ) -> Outcome {
-        if let Some(user) = user {
-            let registration =
-                self.registration(MessageId::random(), controller, user, Err(reason), &record);
-            if let Err(error) =
-                registry::register(&registration, self.settings, &self.milter.database).await
-            {
-                tracing::debug!("{}: not written down: {error}", self.queue_id);
+    /// Leaves the message untouched, but for our own artefacts in what it quotes: a reply must not fire the pixel of the
+    /// message that it answers.
+    async fn untouched(&self, reason: SkipReason, charge: &mut Charge) -> Outcome {
+        let is_whole = !matches!(self.obstacle, Some(SkipReason::Busy | SkipReason::TooLarge));
+        if !is_whole || reason == SkipReason::CheckFailed || !self.affords(charge) {
+            return self.as_it_came(reason);
+        }
+        let rewriting = self.rewriting();
+        match self.milter.workshop.work(move || rewriting.unwrap()).await {
+            Ok(Some(reply)) if self.channel.outlet.has_room_for(reply.len()) => Outcome {
+                reply,
+                fate: Fate::Unwrapped(reason),
+            },
+            Ok(_) => self.as_it_came(reason),
+            Err(Panicked) => {
+                tracing::error!("{}: a defect was met while unwrapping", self.queue_id);
+                self.as_it_came(reason)
             }
         }
-        self.untouched(reason)
     }
 
     /// The outcome that is always possible: the author's control fields go, nothing else changes.
-    fn untouched(&self, reason: SkipReason) -> Outcome {
+    fn as_it_came(&self, reason: SkipReason) -> Outcome {
         Outcome {
-            edits: self.intake.edits.encode(self.channel.blank),
+            reply: self.intake.edits.encode(self.channel.blank),
             fate: Fate::Untouched(reason),
         }
     }
 
     /// The outcome where the deadline came first.
-    fn cut_short(&self) -> Outcome {
-        if let Some((controller, message)) = self.unsettled.clone() {
-            tokio::spawn(registry::retract(
-                controller,
-                message,
-                self.milter.database.clone(),
-            ));
-        }
-        self.untouched(if self.milter.workshop.is_full() {
+    fn cut_short(&mut self) -> Outcome {
+        let reason = if self.milter.workshop.is_full() {
             SkipReason::Busy
         } else {
             SkipReason::Deadline
-        })
+        };
+        self.retracted(reason)
     }
 
-    fn registration(
-        &self,
-        id: MessageId,
-        controller: &Controller,
-        user: &User,
-        made: Result<&Made, SkipReason>,
-        record: &Record,
-    ) -> Registration {
-        let links = made.map_or(&[][..], |made| &made.links);
-        Registration {
-            message: NewMessage {
-                controller: controller.id.clone(),
-                id,
-                user: user.user_id(),
-                queue_id: self.queue_id.to_owned(),
-                message_id_header: subject::message_id(&self.message),
-                subject: subject::decoded(&self.message),
-                sent_at: Utc::now(),
-                opens: made.is_ok_and(|made| made.opens),
-                links: !links.is_empty(),
-                reason: made.err(),
-                record: json!(record),
-            },
-            recipients: self.intake.recipients.iter().flatten().cloned().collect(),
-            links: links
-                .iter()
-                .map(|link| NewLink {
-                    ordinal: link.ordinal.cast_signed(),
-                    host: link.host.clone(),
-                    label: link.text.clone(),
-                })
-                .collect(),
-            remembered: remembered(&self.intake.choice, user),
-            warnings: self.intake.warnings.clone(),
+    /// Leaves the message as it came after all, and sees to it that the database does not say otherwise.
+    fn retracted(&mut self, reason: SkipReason) -> Outcome {
+        if let Some((controller, message)) = self.unsettled.take() {
+            let database = self.milter.database.clone();
+            tokio::spawn(registry::retract(controller, message, reason, database));
+        }
+        self.as_it_came(reason)
+    }
+
+    fn affords(&self, charge: &mut Charge) -> bool {
+        let body = self.message.body.len();
+        let wanted = body.saturating_mul(WORKING_COPIES + 1);
+        charge.add(wanted.saturating_sub(charge.octets()))
+    }
+
+    fn rewriting(&self) -> Rewriting {
+        Rewriting {
+            message: Arc::clone(&self.message),
+            settings: Arc::clone(self.settings),
+            edits: self.intake.edits.clone(),
+            blank: self.channel.blank,
         }
     }
-}
-
-/// What a rewriting takes along to its thread.
-struct Work {
-    message: Arc<Message>,
-    settings: Arc<Settings>,
-    controller: Controller,
-    language: Language,
-    id: MessageId,
-    purposes: Purposes,
-    edits: Edits,
-    blank: LeadingBlank,
-}
-
-/// What it brings back.
-struct Made {
-    edits: Vec<u8>,
-    opens: bool,
-    links: Vec<TrackedLink>,
-}
-
-impl Work {
-    fn carry_out(self) -> (Result<Made, SkipReason>, Record) {
-        let plan = Plan {
-            controller: &self.controller,
-            keys: &self.settings.keys,
-            language: self.language,
-            message: self.id,
-            opens: self.purposes.opens,
-            links: self.purposes.links,
-        };
-        let (made, record) = instrument::instrument_with_record(&self.message, &plan);
-        let made = made.map(|instrumented| {
-            let mut edits = self.edits;
-            edits.fields.extend(instrumented.header_edits);
-            edits.body = Some(instrumented.body);
-            Made {
-                edits: edits.encode(self.blank),
-                opens: instrumented.opens,
-                links: instrumented.links,
-            }
-        });
-        (made, record)
-    }
-}
-
-/// Returns what the author's choice makes the new default: nothing if it was for once, or changes nothing.
-fn remembered(choice: &Choice, user: &User) -> Option<Changes> {
-    if choice.once || !user.remember_choice {
-        return None;
-    }
-    let links = choice.links.map(|links| links.resolve(user.text_links));
-    let text_links = links
-        .filter(|links| *links != Links::No)
-        .map(Links::in_text);
-    let changes = Changes {
-        opens: choice.opens.filter(|opens| *opens != user.opens),
-        links: links
-            .map(|links| links != Links::No)
-            .filter(|links| *links != user.links),
-        text_links: text_links.filter(|text_links| *text_links != user.text_links),
-        ..Changes::default()
-    };
-    let is_any = changes.opens.is_some() || changes.links.is_some() || changes.text_links.is_some();
-    is_any.then_some(changes)
 }

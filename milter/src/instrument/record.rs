@@ -12,6 +12,8 @@ use super::structure::Transfer;
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Record {
     pub parts: Vec<PartRecord>,
+    /// What the self-check found, if the edit did not pass it.
+    pub flaw: Option<&'static str>,
 }
 
 /// What was done to one part.

@@ -4,4 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where a step fails")]
 
 mod account;
+mod api;
 mod pictures;
+mod privacy;
+mod sign_in;
