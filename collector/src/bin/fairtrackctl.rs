@@ -35,12 +35,18 @@ struct Options {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Check the consent log, and show what administrators did
+    #[command(subcommand)]
+    Audit(cli::audit::Command),
     /// Judge hits, one JSON object a line on standard input, and write one verdict a line
     Classify {
         /// Give the verdict at the moment of the hit, before later hits are known
         #[arg(long)]
         initial: bool,
     },
+    /// Record, show, prove, withdraw and erase consent
+    #[command(subcommand)]
+    Consent(cli::consent::Command),
     /// Make, rotate and list signing keys
     #[command(subcommand)]
     Keys(cli::keys::Command),
@@ -49,6 +55,9 @@ enum Command {
     Link(cli::link::Command),
     /// Bring the schema of the database up to date
     Migrate,
+    /// Keep and list the texts that people saw
+    #[command(subcommand)]
+    Notice(cli::notice::Command),
     /// Delete what has reached the end of its retention
     #[command(subcommand)]
     Retention(cli::retention::Command),
@@ -107,9 +116,12 @@ async fn dispatch(command: &Command, context: &Context) -> anyhow::Result<()> {
             };
             cli::classify::run(moment, stdin().lock(), BufWriter::new(stdout().lock()))
         }
+        Command::Audit(command) => cli::audit::run(command, context).await,
+        Command::Consent(command) => cli::consent::run(command, context).await,
         Command::Keys(command) => cli::keys::run(command, context),
         Command::Link(command) => cli::link::run(command, context),
         Command::Migrate => cli::migrate::run(context).await,
+        Command::Notice(command) => cli::notice::run(command, context).await,
         Command::Retention(command) => cli::retention::run(command, context).await,
         Command::Token(command) => cli::token::run(command, context).await,
         Command::User(command) => cli::user::run(command, context).await,
