@@ -41,6 +41,8 @@ enum Command {
         #[arg(long)]
         initial: bool,
     },
+    /// Check the installation and say what to do
+    Doctor,
     /// Make, rotate and list signing keys
     #[command(subcommand)]
     Keys(cli::keys::Command),
@@ -107,6 +109,7 @@ async fn dispatch(command: &Command, context: &Context) -> anyhow::Result<()> {
             };
             cli::classify::run(moment, stdin().lock(), BufWriter::new(stdout().lock()))
         }
+        Command::Doctor => cli::doctor::run(context).await,
         Command::Keys(command) => cli::keys::run(command, context),
         Command::Link(command) => cli::link::run(command, context),
         Command::Migrate => cli::migrate::run(context).await,

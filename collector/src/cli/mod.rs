@@ -2,6 +2,7 @@
 //! The commands of `fairtrackctl`, one file each.
 
 pub mod classify;
+pub mod doctor;
 pub mod keys;
 pub mod link;
 pub mod migrate;
