@@ -47,6 +47,8 @@ enum Command {
     /// Record, show, prove, withdraw and erase consent
     #[command(subcommand)]
     Consent(cli::consent::Command),
+    /// Check the installation and say what to do
+    Doctor,
     /// Make, rotate and list signing keys
     #[command(subcommand)]
     Keys(cli::keys::Command),
@@ -118,6 +120,7 @@ async fn dispatch(command: &Command, context: &Context) -> anyhow::Result<()> {
         }
         Command::Audit(command) => cli::audit::run(command, context).await,
         Command::Consent(command) => cli::consent::run(command, context).await,
+        Command::Doctor => cli::doctor::run(context).await,
         Command::Keys(command) => cli::keys::run(command, context),
         Command::Link(command) => cli::link::run(command, context),
         Command::Migrate => cli::migrate::run(context).await,

@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod classify;
 pub mod consent;
+pub mod doctor;
 pub mod keys;
 pub mod link;
 pub mod migrate;
