@@ -14,9 +14,13 @@ mod explain;
 mod features;
 mod network;
 mod network_files;
+#[cfg(test)]
+mod properties;
 mod published;
 mod reason;
 mod rules;
+#[cfg(test)]
+mod testing;
 mod tokens;
 mod wording;
 
