@@ -3,3 +3,4 @@
 
 pub mod classify;
 pub mod cli;
+pub mod network_lists;

@@ -3,11 +3,12 @@
 
 use std::{
     io::{BufWriter, stdin, stdout},
+    path::PathBuf,
     process::ExitCode,
 };
 
 use clap::{Parser, Subcommand};
-use collector::cli;
+use collector::{classify::Network, cli};
 
 fn main() -> ExitCode {
     let Arguments { command } = Arguments::parse();
@@ -34,6 +35,14 @@ fn run(command: Command) -> anyhow::Result<()> {
             stdin().lock(),
             BufWriter::new(stdout().lock()),
         ),
+        Command::Networks {
+            command:
+                NetworksCommand::Update {
+                    folder,
+                    label,
+                    files,
+                },
+        } => cli::networks::update(&folder, &files, label, stdout().lock()),
     }
 }
 
@@ -52,5 +61,26 @@ enum Command {
         /// Give the verdict at the moment of the hit, before later hits are known
         #[arg(long)]
         initial: bool,
+    },
+    /// Looks after the lists that tell whose network an address belongs to
+    Networks {
+        #[command(subcommand)]
+        command: NetworksCommand,
+    },
+}
+
+#[derive(Subcommand)]
+enum NetworksCommand {
+    /// Takes published lists into use: Apple's relay egress, Google's goog.json and cloud.json, Amazon's ip-ranges.json,
+    /// Microsoft's endpoints, ip2asn tables, or one prefix a line
+    Update {
+        /// Where the lists are kept
+        #[arg(long, default_value = "/var/lib/fairtrack/networks")]
+        folder: PathBuf,
+        /// Whose networks a list of mere prefixes holds, such as hosting or web-gateway
+        #[arg(long, value_parser = cli::networks::parse_label)]
+        label: Option<Network>,
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
     },
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::classify::{
     AddressHistory, Class, Context, Features, Kind, MailExchanger, Neighbour, Networks, ReasonId,
@@ -212,20 +212,20 @@ struct Hit {
     kind: Kind,
     #[serde(default = "get")]
     method: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     headers: HashMap<String, String>,
     ip: Option<IpAddr>,
     asn: Option<u32>,
     secs_since_sent: f64,
     secs_since_delivered: Option<f64>,
     message: Message,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     history: Vec<Other>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     after: Vec<Other>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     ip_recent: IpRecent,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     sender: Sender,
 }
 
@@ -244,10 +244,10 @@ fn get() -> String {
 
 #[derive(Deserialize)]
 struct Message {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     links: u32,
     link: Option<u16>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     honeypot: bool,
     mx: Option<MailExchanger>,
 }
@@ -263,25 +263,40 @@ struct Other {
     ip: Option<String>,
     ua: Option<String>,
     method: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     honeypot: bool,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct IpRecent {
+    #[serde(deserialize_with = "or_default")]
     recipients_10m: u32,
+    #[serde(deserialize_with = "or_default")]
     honeypot_24h: bool,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Sender {
+    #[serde(deserialize_with = "or_default")]
     cookie: bool,
+    #[serde(deserialize_with = "or_default")]
     ip_match: bool,
+    #[serde(deserialize_with = "or_default")]
     ua_match: bool,
+    #[serde(deserialize_with = "or_default")]
     same_org: bool,
     view_signal_secs: Option<f64>,
+}
+
+/// Takes `null` for nothing said.
+fn or_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -2,3 +2,4 @@
 //! The commands of `fairtrackctl`, one file each.
 
 pub mod classify;
+pub mod networks;
