@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod keys;
 pub mod link;
 pub mod migrate;
+pub mod networks;
 pub mod notice;
 pub mod retention;
 pub mod token;
