@@ -4,6 +4,7 @@
 //! No page here needs a script or sets a cookie, and no GET changes anything. The link in a message may only refuse and
 //! withdraw, because a message can be forwarded; everything else takes a link mailed to the address.
 
+pub mod attest;
 pub mod choose;
 pub mod claim;
 pub mod desk;
@@ -20,6 +21,7 @@ pub mod notice;
 pub mod page;
 pub mod privacy_send;
 pub mod privacy_show;
+pub mod request;
 pub mod words;
 
 use actix_web::web::{self, PayloadConfig, ServiceConfig};
