@@ -10,8 +10,9 @@ use std::net::{IpAddr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    agent::Agent,
     class::Kind,
-    client::{Agent, Client, Os},
+    client::{Client, Os},
     network::{Network, Networks},
 };
 

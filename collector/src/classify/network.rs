@@ -51,6 +51,62 @@ pub enum Network {
 }
 
 impl Network {
+    const ALL: [Self; 21] = [
+        Self::AppleRelay,
+        Self::Barracuda,
+        Self::BarracudaGateway,
+        Self::Cisco,
+        Self::FireEye,
+        Self::Forcepoint,
+        Self::Fortinet,
+        Self::Google,
+        Self::Hosting,
+        Self::Microsoft,
+        Self::MicrosoftFilter,
+        Self::Mimecast,
+        Self::NoData,
+        Self::Other,
+        Self::PaloAlto,
+        Self::Private,
+        Self::Proofpoint,
+        Self::Symantec,
+        Self::TrendMicro,
+        Self::Unlisted,
+        Self::WebGateway,
+    ];
+
+    /// Returns the label as files and the database show it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::AppleRelay => "apple-relay",
+            Self::Barracuda => "barracuda",
+            Self::BarracudaGateway => "barracuda-gateway",
+            Self::Cisco => "cisco",
+            Self::FireEye => "fire-eye",
+            Self::Forcepoint => "forcepoint",
+            Self::Fortinet => "fortinet",
+            Self::Google => "google",
+            Self::Hosting => "hosting",
+            Self::Microsoft => "microsoft",
+            Self::MicrosoftFilter => "microsoft-filter",
+            Self::Mimecast => "mimecast",
+            Self::NoData => "no-data",
+            Self::Other => "other",
+            Self::PaloAlto => "palo-alto",
+            Self::Private => "private",
+            Self::Proofpoint => "proofpoint",
+            Self::Symantec => "symantec",
+            Self::TrendMicro => "trend-micro",
+            Self::Unlisted => "unlisted",
+            Self::WebGateway => "web-gateway",
+        }
+    }
+
+    /// Returns the label with that name.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|network| network.code() == code)
+    }
+
     /// Says whether nobody reads mail there, whatever the request looks like.
     pub fn is_mail_filter(self) -> bool {
         matches!(self, Self::BarracudaGateway | Self::MicrosoftFilter)
@@ -225,6 +281,14 @@ mod tests {
 
     fn label(ip: &str, asn: Option<u32>) -> Network {
         Networks::compiled_in().label(Some(ip.parse().unwrap()), asn)
+    }
+
+    #[test]
+    fn codes_are_those_that_serde_writes() {
+        for network in Network::ALL {
+            assert_eq!(serde_json::to_value(network).unwrap(), network.code());
+            assert_eq!(Network::from_code(network.code()), Some(network));
+        }
     }
 
     #[test]

@@ -313,7 +313,7 @@ pub(super) const TOKENS: &[Token] = &[
     (Library, "library", "deno/"),
     (Library, "library", "bun/"),
 
-    // Crawlers that no general sign in [`super::client`] gives away.
+    // Crawlers that no general sign in [`super::agent`] gives away.
     (Crawler, "crawler", "mediapartners-google"),
     (Crawler, "crawler", "apis-google"),
     (Crawler, "crawler", "google-read-aloud"),
