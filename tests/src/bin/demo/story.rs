@@ -11,6 +11,7 @@ use harness::{
     log::PATIENCE,
     sink::Delivery,
     site::{ALICE, BOB, Site},
+    web::Visitor,
 };
 use sha2::{Digest, Sha256};
 
