@@ -16,6 +16,9 @@ async fn consented_message_is_instrumented_and_its_signature_holds() {
     needs!(PostgreSql, Postfix, OpenDkim, Dkimpy);
     let site = Site::start().await;
     site.user(ALICE).await;
+    site.database
+        .execute("UPDATE users SET text_links = true")
+        .await;
     site.says(BOB, Said::Yes).await;
     let _milter = site.installation.start_milter().await;
 
@@ -30,6 +33,7 @@ async fn consented_message_is_instrumented_and_its_signature_holds() {
 
         assert_eq!(ours.pixels.len(), 1, "{encoding:?}");
         assert_eq!(ours.links.len(), 1, "{encoding:?}");
+        assert_eq!(ours.text_links.len(), 1, "{encoding:?}");
         assert_eq!(ours.choices.len(), 1, "{encoding:?}");
         assert_eq!(ours.text_choices, ours.choices, "{encoding:?}");
         let field = ours.field.unwrap();
