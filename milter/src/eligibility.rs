@@ -49,6 +49,20 @@ pub fn check_fields(fields: &[HeaderField], sender: EnvelopeSender) -> Result<()
     Ok(())
 }
 
+/// Tells whether a server has signed the message already, so that a change would break the signature.
+pub(crate) fn is_server_signed(fields: &[HeaderField]) -> bool {
+    fields.iter().any(|field| {
+        [
+            "dkim-signature",
+            "domainkey-signature",
+            "arc-seal",
+            "arc-message-signature",
+        ]
+        .iter()
+        .any(|name| field.is(name))
+    })
+}
+
 fn check_field(field: &HeaderField) -> Result<(), SkipReason> {
     let name = field.name.trim_ascii_end().to_ascii_lowercase();
     let value = || {

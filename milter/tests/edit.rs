@@ -523,6 +523,7 @@ fn every_language_says_it_in_text_and_html() {
 }
 
 /// Bodies in the manner of twelve mail programs that quote an instrumented message.
+#[expect(clippy::too_many_lines, reason = "a list")]
 fn replies(original_html: &str, original_text: &str) -> Vec<(&'static str, String)> {
     let quoted: String = original_text
         .lines()

@@ -29,6 +29,7 @@ use common::{
 };
 
 use self::{
+    check::{Intended, check},
     disclosure::{Disclosure, Purposes},
     select::{BodyKind, select},
     session::Session,
@@ -138,8 +139,10 @@ fn run(
         .parts
         .extend(others.map(|(part, reason)| part_record(part, Some(*reason))));
     let mut session = Session::new(message, plan);
-    let result = work_through(&mut works, &mut session)
-        .and_then(|purposes| put_together(message, &structure, &mut works, &session, purposes));
+    let result = work_through(&mut works, &mut session).and_then(|purposes| {
+        let flaw = &mut record.flaw;
+        put_together(message, &structure, &mut works, &session, purposes, flaw)
+    });
     record
         .parts
         .extend(works.into_iter().map(|work| work.record));
@@ -199,6 +202,7 @@ fn put_together(
     works: &mut [Work<'_>],
     session: &Session<'_>,
     purposes: Purposes,
+    flaw: &mut Option<&'static str>,
 ) -> Result<Instrumented, SkipReason> {
     let plan = session.plan;
     let choices = tracking_url::choices(session.base, plan.keys, plan.message);
@@ -227,7 +231,16 @@ fn put_together(
         body: body.apply(&message.body),
     };
     new.apply(&header_edits);
-    if !check::passes(message, structure, &new, &body, works, session, &pixel) {
+    let intended = Intended {
+        old: message,
+        structure,
+        body: &body,
+        works,
+        session,
+        pixel: &pixel,
+    };
+    if let Err(found) = check(&intended, &new) {
+        *flaw = Some(found);
         return Err(SkipReason::CheckFailed);
     }
     Ok(Instrumented {

@@ -12,6 +12,8 @@ use super::structure::Transfer;
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Record {
     pub parts: Vec<PartRecord>,
+    /// What the self-check found, if the edit did not pass it.
+    pub flaw: Option<&'static str>,
 }
 
 /// What was done to one part.
@@ -138,6 +140,11 @@ impl Transfer {
 
 /// Shortens a visible text: white space made single, at most 80 characters.
 pub(crate) fn shorten(text: &str) -> String {
+    let trimmed = text.trim_ascii();
+    let is_plain = |octet: u8| octet.is_ascii_graphic() || octet == b' ';
+    if trimmed.len() <= 80 && trimmed.bytes().all(is_plain) && !trimmed.contains("  ") {
+        return trimmed.to_owned();
+    }
     let mut short = String::new();
     for word in text.split_whitespace() {
         if !short.is_empty() {

@@ -114,7 +114,7 @@ impl PlainEdit {
                 return left_alone("", "", reason);
             }
         };
-        let refuse = |reason| left_alone(target.host, "", reason);
+        let refuse = |reason| left_alone(&target.host, "", reason);
         if session.is_opted_out(url) {
             return refuse(LinkReason::OptedOut);
         }

@@ -9,7 +9,6 @@ use std::ops::Range;
 
 use common::{
     keys::KeyRing,
-    reason::SkipReason,
     token,
     tracking_url::{self, Artefact},
 };
@@ -26,18 +25,13 @@ use super::{
     structure::Structure,
     work::Work,
 };
-use crate::{
-    eligibility::{self, EnvelopeSender},
-    message::Message,
-};
+use crate::{eligibility, message::Message};
 
 /// Returns the body without own artefacts, or `None` if there are none or the message must not be changed.
 ///
 /// `bases` are the controllers' base URLs.
 pub fn unwrap(message: &Message, keys: &KeyRing, bases: &[&str]) -> Option<Vec<u8>> {
-    if let Err(SkipReason::AlreadySigned) =
-        eligibility::check_fields(&message.fields, EnvelopeSender::Address)
-    {
+    if eligibility::is_server_signed(&message.fields) {
         return None;
     }
     let structure = Structure::of(message).ok()?;

@@ -45,7 +45,7 @@ impl<'a> Decoded<'a> {
             }),
             Transfer::QuotedPrintable => {
                 let (text, marks) =
-                    quoted_printable::decode(encoded).ok_or(SkipReason::TooLarge)?;
+                    quoted_printable::decode(encoded).ok_or(SkipReason::Malformed)?;
                 Ok(Self {
                     text: Cow::Owned(text),
                     form: Form::QuotedPrintable(marks),
@@ -140,7 +140,7 @@ impl<'a> LineWatch<'a> {
             Some(last) => {
                 let rest = self.line.end.saturating_sub(range.end);
                 let head = self.length.saturating_sub(rest + removed) + first;
-                if head > limit && self.length <= limit {
+                if head > limit {
                     return false;
                 }
                 self.length = last + rest;

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::super::splice::Edits;
+use super::{super::splice::Edits, LONGEST_LINE};
 
 /// Where an encoded line begins, and which place of the text that is.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +18,8 @@ pub(super) struct Mark {
 /// The longest encoded line, its end apart.
 const COLUMNS: usize = 76;
 
-/// Decodes; `None` if the content is too large to be marked.
+/// Decodes; `None` if a line is longer than mail can carry, which Postfix would break into something else, or if the
+/// content is too large to be marked.
 pub(super) fn decode(encoded: &[u8]) -> Option<(Vec<u8>, Vec<Mark>)> {
     u32::try_from(encoded.len()).ok()?;
     let mut text = Vec::with_capacity(encoded.len());
@@ -30,6 +31,9 @@ pub(super) fn decode(encoded: &[u8]) -> Option<(Vec<u8>, Vec<Mark>)> {
             encoded: u32::try_from(at).ok()?,
         });
         let line = Line::first_of(rest);
+        if line.length > LONGEST_LINE + 2 {
+            return None;
+        }
         decode_line(line.content, &mut text);
         text.extend_from_slice(line.end);
         at += line.length;
