@@ -20,13 +20,15 @@ use tokio::{
 };
 
 use crate::{
+    classify::Networks,
     health::{self, Health},
-    ingest::{HitLog, Ingest, Recorder},
+    ingest::{Alarm, HitLog, Ingest, Recorder},
     jobs,
     listeners::{Listeners, Public},
     live::Live,
     mail::Mailer,
     metrics::Metrics,
+    recipient::desk::Desk,
     routes,
     state::State,
     tracking::{Front, Tracking},
@@ -112,11 +114,14 @@ impl Site {
             db: Db::new(&config.database),
             keys: Arc::new(KeyRing::read(&config.keys.file)?),
             mailer: Mailer::new(&config.mail)?,
+            desk: Desk::default(),
             live: Live::default(),
         };
+        let alarm = Arc::new(Alarm::default());
         let recorder = Recorder::new(
             Arc::clone(&state.config),
             Arc::clone(&state.keys),
+            Arc::clone(&alarm),
             Arc::clone(&self.metrics),
         );
         let servers = [
@@ -131,7 +136,7 @@ impl Site {
                 .into_iter()
                 .map(|server| tokio::spawn(server))
                 .collect(),
-            jobs: jobs::start(&state, recorder, &self.log, &self.metrics),
+            jobs: jobs::start(&state, recorder, alarm, &self.log, &self.metrics),
         })
     }
 
@@ -139,6 +144,7 @@ impl Site {
         let tracking = {
             let (config, keys) = (Arc::clone(&state.config), Arc::clone(&state.keys));
             let (recorder, log) = (recorder.clone(), self.log.clone());
+            let networks = Arc::new(Networks::compiled_in());
             let metrics = Arc::clone(&self.metrics);
             move || {
                 let ingest =
@@ -146,6 +152,7 @@ impl Site {
                 Tracking::new(
                     Arc::clone(&config),
                     Arc::clone(&keys),
+                    Arc::clone(&networks),
                     ingest,
                     Arc::clone(&metrics),
                 )

@@ -34,6 +34,8 @@ pub struct NavItem {
     pub path: &'static str,
     pub label: &'static str,
     pub is_here: bool,
+    /// Whether the bell leads there too, so that a narrow page can do without.
+    pub is_belled: bool,
 }
 
 impl Layout {

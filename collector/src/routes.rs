@@ -6,13 +6,14 @@ use actix_web::{
     web::{self, ServiceConfig, delete, get, patch, post},
 };
 
-use crate::{api, assets, sender};
+use crate::{api, assets, recipient, sender};
 
 /// Adds every public route to an application.
 pub fn configure(app: &mut ServiceConfig) {
     // Pixels and tracked links: no page, no cookie, no wait.
 
     // The person observed: choices, notice, rights.
+    recipient::configure(app);
 
     // Programs: the API and its description.
     app.service(
@@ -50,6 +51,26 @@ pub fn configure(app: &mut ServiceConfig) {
         web::scope("")
             .wrap(from_fn(sender::answers::answers))
             .route("/static/{name}", get().to(assets::show))
+            .service(web::resource("/").route(get().to(sender::report::show)))
+            .service(web::resource("/messages/{id}").route(get().to(sender::message::show)))
+            .route("/messages/{id}/mute", post().to(sender::message::mute))
+            .route("/messages/{id}/delete", post().to(sender::message::delete))
+            .service(web::resource("/notifications").route(get().to(sender::notifications::show)))
+            .route(
+                "/notifications/read",
+                post().to(sender::notifications::read),
+            )
+            .service(
+                web::resource("/settings")
+                    .route(get().to(sender::settings::show))
+                    .route(post().to(sender::settings::save)),
+            )
+            .route("/settings/delete", post().to(sender::account::delete))
+            .route("/settings/tokens", post().to(sender::token::create))
+            .route(
+                "/settings/tokens/{id}/revoke",
+                post().to(sender::token::revoke),
+            )
             .service(
                 web::resource("/sign-in")
                     .route(get().to(sender::sign_in::show))

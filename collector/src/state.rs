@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use common::{config::Config, db::Db, keys::KeyRing};
 
-use crate::{live::Live, mail::Mailer};
+use crate::{live::Live, mail::Mailer, recipient::desk::Desk};
 
 /// What handlers and jobs share; cheap to clone.
 #[derive(Clone)]
@@ -14,5 +14,7 @@ pub struct State {
     pub db: Db,
     pub keys: Arc<KeyRing>,
     pub mailer: Mailer,
+    /// Mails links to recipients, within limits.
+    pub desk: Desk,
     pub live: Live,
 }

@@ -68,6 +68,7 @@ impl Installation {
             ("collector.listen", format!("127.0.0.1:{collector}")),
             ("collector.admin_listen", format!("127.0.0.1:{admin}")),
             ("collector.hit_log", path("hits")),
+            ("collector.journal", path("journal")),
             (
                 "controller.public_url",
                 format!("http://127.0.0.1:{collector}"),

@@ -17,7 +17,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::messages::MessageJson;
-use crate::{auth::CurrentUser, failure::Failure, state::State};
+use crate::{auth::CurrentUser, failure::Failure, sender::client, state::State};
 
 /// The newest hits are shown; a message that was swept by machines all day has more than anybody reads.
 const MOST_EVENTS: i64 = 1000;
@@ -177,18 +177,11 @@ fn event(hit: Hit, links: &HashMap<i16, &Link>, recipient: Option<&String>) -> E
         confidence: hit.confidence,
         settled: hit.settled,
         reasons: hit.reasons,
-        client: client(&hit.features),
+        client: client(&hit.features).map(str::to_owned),
         link,
         recipient: recipient.cloned(),
         duplicate_of: hit.duplicate_of,
     }
-}
-
-fn client(features: &Value) -> Option<String> {
-    features
-        .get("client")
-        .and_then(Value::as_str)
-        .map(str::to_owned)
 }
 
 fn link(link: &Link) -> LinkJson {

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `fairtrackctl`: everything that is not serving.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    io::{BufWriter, stdin, stdout},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
-use collector::cli::{self, Context, Output};
+use collector::cli::{self, Context, Output, classify::Moment};
 use common::{
     config::DEFAULT_PATH,
     telemetry::{self, LogFormat},
@@ -31,6 +35,20 @@ struct Options {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Check the consent log, and show what administrators did
+    #[command(subcommand)]
+    Audit(cli::audit::Command),
+    /// Judge hits, one JSON object a line on standard input, and write one verdict a line
+    Classify {
+        /// Give the verdict at the moment of the hit, before later hits are known
+        #[arg(long)]
+        initial: bool,
+    },
+    /// Record, show, prove, withdraw and erase consent
+    #[command(subcommand)]
+    Consent(cli::consent::Command),
+    /// Check the installation and say what to do
+    Doctor,
     /// Make, rotate and list signing keys
     #[command(subcommand)]
     Keys(cli::keys::Command),
@@ -39,6 +57,9 @@ enum Command {
     Link(cli::link::Command),
     /// Bring the schema of the database up to date
     Migrate,
+    /// Keep and list the texts that people saw
+    #[command(subcommand)]
+    Notice(cli::notice::Command),
     /// Delete what has reached the end of its retention
     #[command(subcommand)]
     Retention(cli::retention::Command),
@@ -89,9 +110,21 @@ const MISUSE: u8 = 2;
 
 async fn dispatch(command: &Command, context: &Context) -> anyhow::Result<()> {
     match command {
+        Command::Classify { initial } => {
+            let moment = if *initial {
+                Moment::AtOnce
+            } else {
+                Moment::Settled
+            };
+            cli::classify::run(moment, stdin().lock(), BufWriter::new(stdout().lock()))
+        }
+        Command::Audit(command) => cli::audit::run(command, context).await,
+        Command::Consent(command) => cli::consent::run(command, context).await,
+        Command::Doctor => cli::doctor::run(context).await,
         Command::Keys(command) => cli::keys::run(command, context),
         Command::Link(command) => cli::link::run(command, context),
         Command::Migrate => cli::migrate::run(context).await,
+        Command::Notice(command) => cli::notice::run(command, context).await,
         Command::Retention(command) => cli::retention::run(command, context).await,
         Command::Token(command) => cli::token::run(command, context).await,
         Command::User(command) => cli::user::run(command, context).await,

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The commands of `fairtrackctl`, one file each.
 
+pub mod audit;
+pub mod classify;
+pub mod consent;
+pub mod doctor;
 pub mod keys;
 pub mod link;
 pub mod migrate;
+pub mod notice;
 pub mod retention;
 pub mod token;
 pub mod user;

@@ -13,10 +13,10 @@ use common::{
 use crate::metrics::Dropped;
 
 /// What is known about a message and about those who received it.
-pub(super) struct Facts<'a> {
-    pub(super) recording: &'a Recording,
-    pub(super) standings: &'a HashMap<SubjectRef, Standing>,
-    pub(super) rule: Rule,
+pub(crate) struct Facts<'a> {
+    pub(crate) recording: &'a Recording,
+    pub(crate) standings: &'a HashMap<SubjectRef, Standing>,
+    pub(crate) rule: Rule,
 }
 
 /// Decides whether a hit at a time may be kept now.
@@ -27,7 +27,7 @@ pub(super) struct Facts<'a> {
 /// # Errors
 ///
 /// Returns the reason why not.
-pub(super) fn check(
+pub(crate) fn check(
     facts: &Facts<'_>,
     purpose: Purpose,
     at: DateTime<Utc>,

@@ -6,7 +6,7 @@ use common::{consent::Purpose, ids::MessageId};
 use serde::{Deserialize, Serialize};
 use uuid::{NoContext, Timestamp, Uuid};
 
-use super::Features;
+use crate::classify::Features;
 
 /// A hit.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -60,6 +60,20 @@ impl Hit {
 }
 
 #[cfg(test)]
+impl Hit {
+    /// Makes a hit about which nothing is known.
+    pub(crate) fn for_testing(ordinal: u16, now: DateTime<Utc>) -> Self {
+        let features = serde_json::json!({ "k": "open", "t": 0 });
+        Self::new(
+            MessageId(Uuid::from_u128(9)),
+            ordinal,
+            serde_json::from_value(features).unwrap(),
+            now,
+        )
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -67,7 +81,7 @@ mod tests {
     fn name_carries_the_time() {
         let now = DateTime::from_timestamp_millis(1_795_000_000_123).unwrap();
 
-        let hit = Hit::new(MessageId(Uuid::nil()), 0, Features::default(), now);
+        let hit = Hit::for_testing(0, now);
 
         assert_eq!(hit.at(), now);
         assert_eq!(hit.id().get_version_num(), 7);

@@ -6,7 +6,8 @@
 //! local log instead and is replayed later. A hit is named before it is handed over, and stored under that name once,
 //! so a batch whose fate is unknown may safely go both ways.
 
-mod cover;
+mod alarm;
+pub(crate) mod cover;
 mod hit;
 mod log;
 mod record;
@@ -17,15 +18,13 @@ mod writer;
 use tokio::sync::oneshot;
 
 pub use self::{
+    alarm::Alarm,
     hit::Hit,
     log::{HitLog, LogError},
     record::Recorder,
     replay::replay,
     writer::Ingest,
 };
-
-/// What the classifier needs, and nothing else of the request.
-pub type Features = serde_json::Value;
 
 /// Where a hit is when its answer goes out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

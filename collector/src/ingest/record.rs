@@ -22,27 +22,49 @@ use common::{
 };
 
 use super::{
-    Hit,
+    Alarm, Hit,
     cover::{self, Facts},
 };
-use crate::metrics::{Dropped, Metrics};
+use crate::{
+    classify::{
+        AddressHistory, Context, Features, MailExchanger, RULES_VERSION, SenderSignals, Thresholds,
+        Verdict, classify_at_once,
+    },
+    metrics::{Dropped, Metrics},
+};
 
 /// Writes batches of hits down; cheap to clone.
 #[derive(Clone)]
 pub struct Recorder {
     config: Arc<Config>,
     keys: Arc<KeyRing>,
+    thresholds: Thresholds,
+    alarm: Arc<Alarm>,
     metrics: Arc<Metrics>,
+}
+
+/// What became of a batch.
+struct Written {
+    /// When its first verdict is to be settled.
+    due: Option<DateTime<Utc>>,
+    dropped: Vec<Dropped>,
 }
 
 type Standings = HashMap<ControllerId, HashMap<SubjectRef, Standing>>;
 
 impl Recorder {
     /// Makes a recorder.
-    pub fn new(config: Arc<Config>, keys: Arc<KeyRing>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        config: Arc<Config>,
+        keys: Arc<KeyRing>,
+        alarm: Arc<Alarm>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
+            thresholds: Thresholds::from(&config.classify),
             config,
             keys,
+            alarm,
             metrics,
         }
     }
@@ -60,12 +82,15 @@ impl Recorder {
         connection: &mut Connection,
     ) -> Result<(), DbError> {
         let started = Instant::now();
-        let dropped = connection
+        let written = connection
             .transaction(async |connection| self.write(batch, now, connection).await)
             .await?;
+        if let Some(due) = written.due {
+            self.alarm.set(due);
+        }
         self.metrics.batch(batch.len(), started.elapsed());
-        self.metrics.recorded(batch.len() - dropped.len());
-        for reason in dropped {
+        self.metrics.recorded(batch.len() - written.dropped.len());
+        for reason in written.dropped {
             self.metrics.dropped(reason);
         }
         Ok(())
@@ -89,7 +114,7 @@ impl Recorder {
         batch: &[&Hit],
         now: DateTime<Utc>,
         connection: &mut Connection,
-    ) -> Result<Vec<Dropped>, DbError> {
+    ) -> Result<Written, DbError> {
         let messages: HashSet<MessageId> = batch.iter().map(|hit| hit.message).collect();
         let ids: Vec<_> = messages.into_iter().map(|message| message.0).collect();
         let recordings = recordings::lock(&self.controllers(), &ids, connection).await?;
@@ -112,6 +137,10 @@ impl Recorder {
                 Err(reason) => dropped.push(reason),
             }
         }
+        let written = Written {
+            due: due.values().min().copied(),
+            dropped,
+        };
         if !rows.is_empty() {
             hits::insert(&rows, connection).await?;
             let due: Vec<Settlement> = due
@@ -124,7 +153,7 @@ impl Recorder {
                 .collect();
             settlements::schedule(&due, connection).await?;
         }
-        Ok(dropped)
+        Ok(written)
     }
 
     fn row(
@@ -149,6 +178,11 @@ impl Recorder {
         let at = hit.at();
         let window = self.config.retention.recording_window.delta();
         cover::check(&facts, hit.purpose(), at, window, now)?;
+        let features = Features {
+            age_ms: u64::try_from((at - recording.sent_at).num_milliseconds()).unwrap_or_default(),
+            ..hit.features
+        };
+        let verdict = self.verdict(&features);
         Ok(hits::New {
             controller: recording.controller.clone(),
             message: hit.message,
@@ -157,12 +191,31 @@ impl Recorder {
             kind: hit.purpose().code(),
             // No message has so many links: the milter counts them in the same type.
             ordinal: i16::try_from(hit.ordinal).map_err(|_too_large| Dropped::Unknown)?,
-            features: hit.features.clone(),
-            class: "unknown",
-            confidence: 30,
-            reasons: vec!["R60".into()],
-            rules_version: 0,
+            // Plain values of ours always have a JSON form.
+            features: serde_json::to_value(features).unwrap_or_default(),
+            class: verdict.class.code(),
+            confidence: verdict.confidence.into(),
+            reasons: verdict
+                .reasons
+                .iter()
+                .map(|reason| reason.code().to_owned())
+                .collect(),
+            rules_version: RULES_VERSION.into(),
         })
+    }
+
+    /// Judges a hit at once, by itself: what other hits tell is heard when the verdict is settled.
+    fn verdict(&self, features: &Features) -> Verdict {
+        let context = Context {
+            earlier: &[],
+            later: &[],
+            links: 0,
+            exchanger: MailExchanger::default(),
+            address: AddressHistory::default(),
+            sender: SenderSignals::default(),
+            thresholds: &self.thresholds,
+        };
+        classify_at_once(features, &context)
     }
 
     async fn standings(

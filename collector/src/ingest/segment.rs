@@ -196,11 +196,8 @@ mod tests {
     use std::fs;
 
     use chrono::DateTime;
-    use common::ids::MessageId;
-    use uuid::Uuid;
 
     use super::*;
-    use crate::ingest::Features;
 
     fn scratch(name: &str) -> PathBuf {
         std::env::temp_dir().join(format!("fairtrack-segment-{}-{name}", std::process::id()))
@@ -208,14 +205,7 @@ mod tests {
 
     fn hits(count: u16) -> Vec<Hit> {
         (0..count)
-            .map(|ordinal| {
-                Hit::new(
-                    MessageId(Uuid::from_u128(9)),
-                    ordinal,
-                    Features::default(),
-                    DateTime::UNIX_EPOCH,
-                )
-            })
+            .map(|ordinal| Hit::for_testing(ordinal, DateTime::UNIX_EPOCH))
             .collect()
     }
 

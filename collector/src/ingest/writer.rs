@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! A worker's own batch and connection: gathers, commits, answers; turns to the local log when the database is slow.
 
-use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::Utc;
 use common::{
@@ -115,7 +120,7 @@ impl Writer {
     }
 
     async fn write(&self, batch: Vec<Waiting>) {
-        let Some(mut connection) = self.link.take() else {
+        let Some(mut connection) = self.link.take(self.patience).await else {
             self.ingest.log.append(batch);
             return;
         };
@@ -145,43 +150,67 @@ impl Writer {
 
 /// A connection, or the attempt to make one; hits do not wait for it.
 struct Link {
-    connection: Rc<RefCell<Option<Connection>>>,
+    place: Rc<Place>,
     database: config::Database,
     recorder: Recorder,
+}
+
+/// Where the connection is when nobody uses it.
+#[derive(Default)]
+struct Place {
+    connection: RefCell<Option<Connection>>,
+    arrived: Notify,
+    /// Whether the first attempt of all may still succeed: then it is worth waiting for.
+    is_first: Cell<bool>,
 }
 
 impl Link {
     fn open(database: config::Database, recorder: Recorder) -> Self {
         let link = Self {
-            connection: Rc::default(),
+            place: Rc::default(),
             database,
             recorder,
         };
+        link.place.is_first.set(true);
         link.reopen();
         link
     }
 
-    fn take(&self) -> Option<Connection> {
-        self.connection.borrow_mut().take()
+    async fn take(&self, patience: Duration) -> Option<Connection> {
+        let connection = self.place.connection.borrow_mut().take();
+        if connection.is_some() || !self.place.is_first.get() {
+            return connection;
+        }
+        if tokio::time::timeout(patience, self.place.arrived.notified())
+            .await
+            .is_err()
+        {
+            self.place.is_first.set(false);
+        }
+        self.place.connection.borrow_mut().take()
     }
 
     fn put_back(&self, connection: Connection) {
-        *self.connection.borrow_mut() = Some(connection);
+        *self.place.connection.borrow_mut() = Some(connection);
     }
 
     fn reopen(&self) {
-        let place = Rc::downgrade(&self.connection);
+        let place = Rc::downgrade(&self.place);
         let database = self.database.clone();
         let recorder = self.recorder.clone();
         actix_web::rt::spawn(async move {
             let mut pause = FIRST_PAUSE;
             // Ends when the writer is gone.
             while place.strong_count() > 0 {
-                if let Some(connection) = connect(&database, &recorder).await {
-                    if let Some(place) = place.upgrade() {
-                        *place.borrow_mut() = Some(connection);
+                let connection = connect(&database, &recorder).await;
+                if let Some(place) = place.upgrade() {
+                    place.is_first.set(false);
+                    let is_made = connection.is_some();
+                    *place.connection.borrow_mut() = connection;
+                    place.arrived.notify_one();
+                    if is_made {
+                        return;
                     }
-                    return;
                 }
                 tokio::time::sleep(pause).await;
                 pause = LONGEST_PAUSE.min(pause * 2);

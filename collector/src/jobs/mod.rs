@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What goes on beside the answers. Each job may run in several collectors at once and does its work once.
 
+mod judge;
 mod registration;
 pub mod retention;
+mod settle;
+mod tell;
 
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
 use crate::{
-    ingest::{self, HitLog, Recorder},
+    ingest::{self, Alarm, HitLog, Recorder},
     metrics::Metrics,
     state::State,
 };
@@ -18,12 +21,14 @@ use crate::{
 pub fn start(
     state: &State,
     recorder: Recorder,
+    alarm: Arc<Alarm>,
     log: &HitLog,
     metrics: &Arc<Metrics>,
 ) -> JoinSet<()> {
     let mut jobs = JoinSet::new();
     jobs.spawn(registration::register(state.clone()));
     jobs.spawn(retention::run_daily(state.clone()));
+    jobs.spawn(settle::run(state.clone(), alarm, Arc::clone(metrics)));
     let live = state.live.clone();
     jobs.spawn(live.listen(state.config.database.url.expose().to_owned()));
     jobs.spawn(ingest::replay(

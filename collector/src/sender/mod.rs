@@ -1,6 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Pages for the person who writes. One handler a file; `show` renders, `save` acts and redirects.
 
+pub mod account;
 pub mod answers;
+mod chart;
+mod frame;
+pub mod locale;
+mod marks;
+pub mod message;
+pub mod notifications;
+mod record;
+pub mod report;
+pub mod settings;
 pub mod sign_in;
 pub mod texts;
+mod timeline;
+pub mod token;
+
+pub(crate) use self::timeline::client;

@@ -23,9 +23,10 @@ use actix_web::http::Method;
 use chrono::Utc;
 use common::{config::Config, ids::MessageId, keys::KeyRing};
 
-use self::flood::Flood;
 pub use self::front::Front;
+use self::{flood::Flood, request::Reducer};
 use crate::{
+    classify::Networks,
     ingest::{Hit, Ingest},
     metrics::{Dropped, Metrics},
 };
@@ -34,6 +35,7 @@ use crate::{
 pub struct Tracking {
     config: Arc<Config>,
     keys: Arc<KeyRing>,
+    reducer: Reducer,
     ingest: Ingest,
     flood: Flood,
     metrics: Arc<Metrics>,
@@ -44,13 +46,16 @@ impl Tracking {
     pub fn new(
         config: Arc<Config>,
         keys: Arc<KeyRing>,
+        networks: Arc<Networks>,
         ingest: Ingest,
         metrics: Arc<Metrics>,
     ) -> Self {
         let flood = Flood::new(config.collector.flood_limit);
+        let reducer = Reducer::new(networks, &keys);
         Self {
             config,
             keys,
+            reducer,
             ingest,
             flood,
             metrics,
@@ -78,7 +83,7 @@ impl Tracking {
             self.metrics.dropped(Dropped::Flood);
         } else {
             let client = client::address(head, &self.config.collector.trusted_proxies);
-            let features = request::features(head, client);
+            let features = self.reducer.features(head, client, message, ordinal);
             let hit = Hit::new(message, ordinal, features, now);
             self.ingest.keep(hit).await;
         }

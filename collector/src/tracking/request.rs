@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What a request says about itself: whether it may be recorded, and what the classifier needs.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use actix_http::{RequestHead, header::HeaderMap};
 use actix_web::http::Method;
+use common::{ids::MessageId, keys::KeyRing};
 
-use crate::{ingest::Features, metrics::Dropped};
+use crate::{
+    classify::{self, Features, Kind, Networks, RequestParts, Salt},
+    metrics::Dropped,
+};
 
 /// Returns why a request is answered and not recorded, if so.
 pub(super) fn objection(head: &RequestHead) -> Option<Dropped> {
@@ -28,9 +32,54 @@ pub(super) fn objection(head: &RequestHead) -> Option<Dropped> {
     objects.then_some(Dropped::OptOut)
 }
 
-/// Reduces a request to what the classifier needs; its address and its user agent are forgotten here.
-pub(super) fn features(_head: &RequestHead, _client: Option<IpAddr>) -> Features {
-    Features::default()
+/// What reduces requests: the lists of networks, and the secret behind the tags by which a client is known again.
+pub(super) struct Reducer {
+    networks: Arc<Networks>,
+    secret: [u8; 32],
+}
+
+const TAGS_CONTEXT: &str = "fairtrack 2026-11 client tags";
+
+impl Reducer {
+    pub(super) fn new(networks: Arc<Networks>, keys: &KeyRing) -> Self {
+        Self {
+            networks,
+            secret: keys.derived(TAGS_CONTEXT),
+        }
+    }
+
+    /// Reduces a request to what the classifier needs; its address and its user agent are forgotten here.
+    ///
+    /// The age is not known yet: it is set when the message is.
+    pub(super) fn features(
+        &self,
+        head: &RequestHead,
+        client: Option<IpAddr>,
+        message: MessageId,
+        ordinal: u16,
+    ) -> Features {
+        let headers: Vec<(&str, &str)> = head
+            .headers
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+            .collect();
+        let link = (ordinal > 0).then_some(ordinal);
+        let request = RequestParts {
+            kind: if link.is_some() {
+                Kind::Click
+            } else {
+                Kind::Open
+            },
+            method: head.method.as_str(),
+            headers: &headers,
+            ip: client,
+            asn: None,
+            link,
+            age_ms: 0,
+        };
+        let salt = Salt::new(&self.secret, message.0.as_bytes());
+        classify::extract(&request, &self.networks, &salt)
+    }
 }
 
 fn says(headers: &HeaderMap, name: &str, words: &[&str]) -> bool {

@@ -198,6 +198,9 @@ pub struct Collector {
     pub trusted_proxies: Vec<IpNet>,
     /// The folder of the local hit log. Default: `/var/lib/fairtrack/hits`.
     pub hit_log: PathBuf,
+    /// The folder of what must outlive the database: erasures, to be done again after a restore, and signed heads of the
+    /// consent log. Default: `/var/lib/fairtrack/journal`.
+    pub journal: PathBuf,
     /// The most room that the local hit log takes; what does not fit is answered and lost, and counted. Default: `1GB`.
     pub hit_log_size: Size,
     /// More hits than this on one message within a minute are answered, not recorded. Default: 100000.
@@ -220,6 +223,7 @@ impl Default for Collector {
                 .filter_map(|net| net.parse().ok())
                 .collect(),
             hit_log: "/var/lib/fairtrack/hits".into(),
+            journal: "/var/lib/fairtrack/journal".into(),
             hit_log_size: Size(1_000_000_000),
             flood_limit: 100_000,
             answer_within: Period::millis(150),

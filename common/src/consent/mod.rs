@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 pub use self::{
     decide::{Refusal, Rule, Verdict, decide},
     profile::Profile,
-    statement::{Inadmissible, Method, Statement, admit, is_list, is_role},
+    statement::{Inadmissible, Method, Statement, admit, is_list, is_role, refusal},
 };
 use crate::ids::UserId;
 

@@ -116,6 +116,34 @@ pub fn admit(standing: &Standing, statement: &Statement) -> Result<(), Inadmissi
     }
 }
 
+/// Returns what a no is to be written down as: a withdrawal where something had been allowed, else a denial.
+///
+/// Returns `None` where the same no stands already and nothing was allowed since: saying it twice makes one event.
+pub fn refusal(standing: &Standing, purpose: Purpose, scope: Scope) -> Option<State> {
+    let mut own = standing
+        .events
+        .iter()
+        .filter(|event| event.is_exact && event.purpose == purpose);
+    let last_grant = own
+        .clone()
+        .filter(|event| {
+            event.state == State::Granted
+                && (event.scope.is_within(scope) || scope.is_within(event.scope))
+        })
+        .map(|event| event.seq)
+        .max();
+    let stands = own.any(|event| {
+        event.state.is_negative()
+            && scope.is_within(event.scope)
+            && last_grant.is_none_or(|granted| granted < event.seq)
+    });
+    match (stands, last_grant) {
+        (true, _) => None,
+        (false, Some(_)) => Some(State::Withdrawn),
+        (false, None) => Some(State::Denied),
+    }
+}
+
 /// Tells whether an address belongs to an office rather than a person (RFC 2142 and the habits of four languages): no
 /// one else can say yes for whoever reads it, and nobody is asked.
 pub fn is_role(address: &Address) -> bool {
@@ -267,6 +295,36 @@ mod tests {
 
         assert_eq!(admit(&suppressed, &ask), Err(Inadmissible::Suppressed));
         assert_eq!(admit(&restricted, &ask), Err(Inadmissible::Restricted));
+    }
+
+    #[test]
+    fn same_refusal_twice_is_one_event() {
+        let org = Scope::Controller;
+        let said = |state, seq| said(seq, state, org);
+
+        assert_eq!(
+            refusal(&after(vec![]), Purpose::Open, org),
+            Some(State::Denied)
+        );
+        assert_eq!(
+            refusal(&after(vec![said(State::Granted, 1)]), Purpose::Open, org),
+            Some(State::Withdrawn)
+        );
+        let withdrawn = vec![said(State::Granted, 1), said(State::Withdrawn, 2)];
+        assert_eq!(refusal(&after(withdrawn.clone()), Purpose::Open, org), None);
+        assert_eq!(
+            refusal(
+                &after(withdrawn.clone()),
+                Purpose::Open,
+                Scope::Sender(ANNA)
+            ),
+            None
+        );
+        let again = [withdrawn, vec![said(State::Granted, 3)]].concat();
+        assert_eq!(
+            refusal(&after(again), Purpose::Open, org),
+            Some(State::Withdrawn)
+        );
     }
 
     /// C15, C16.

@@ -52,6 +52,15 @@ pub async fn find(
         .optional()
 }
 
+/// Waits until nobody else counts or writes links of this controller, until the transaction ends: so limits are exact.
+pub async fn lock(controller: &ControllerId, connection: &mut Connection) -> QueryResult<()> {
+    diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended('links|' || $1, 0))")
+        .bind::<diesel::sql_types::Text, _>(controller.as_str())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Uses a link up; false if it had been used or has expired. Of two who try at once, one succeeds.
 pub async fn consume(
     link: &Link,

@@ -70,6 +70,30 @@ pub async fn restrict(
     Ok(())
 }
 
+/// Returns up to `limit` subjects with their addresses, in the order of addresses, after one of them.
+pub async fn after(
+    controller: &ControllerId,
+    address: &str,
+    limit: i64,
+    connection: &mut Connection,
+) -> QueryResult<Vec<(SubjectRef, String)>> {
+    let found: Vec<(Uuid, String)> = subjects::table
+        .filter(
+            subjects::controller_id
+                .eq(controller.as_str())
+                .and(subjects::address.gt(address)),
+        )
+        .order(subjects::address)
+        .limit(limit)
+        .select((subjects::subject_ref, subjects::address))
+        .load(connection)
+        .await?;
+    Ok(found
+        .into_iter()
+        .map(|(subject, address)| (SubjectRef(subject), address))
+        .collect())
+}
+
 /// Returns the subjects with those addresses, in the order given, making those that are missing.
 pub async fn find_or_create(
     controller: &ControllerId,

@@ -19,15 +19,18 @@ pub fn line(notification: &Notification, language: Language) -> String {
         _ => t.a_link,
     };
     let detail = notification.detail.as_deref().unwrap_or_default();
+    let about = detail.strip_prefix("unknown-value ").unwrap_or(detail);
     let pattern = match notification.kind.as_str() {
         "first-open" => t.first_open,
         "first-click" => t.first_click,
         "repeat-open" => t.repeat_open,
+        _ if detail == "subject-not-decodable" => t.subject_not_decodable,
+        _ if detail.starts_with("unknown-value ") => t.unknown_value,
         _ => t.warning,
     };
     pattern
         .replace("{link}", link)
-        .replace("{detail}", detail)
+        .replace("{detail}", about)
         // Last, because subjects may contain anything.
         .replace("{subject}", subject)
 }

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `fairtrackctl classify`: judges hits that are given one a line, as JSON, and writes one verdict a line.
+//!
+//! Needs no database and looks nothing up: an autonomous system's number is taken from the line. Memory is bounded by the
+//! longest line allowed. A line that cannot be read ends the run with its number; the verdicts before it are written.
+
+use std::{
+    collections::HashMap,
+    io::{BufRead, Read, Write},
+    net::IpAddr,
+};
+
+use anyhow::{Context as _, ensure};
+use serde::{Deserialize, Serialize};
+
+use crate::classify::{
+    AddressHistory, Class, Context, Features, Kind, MailExchanger, Neighbour, Networks, ReasonId,
+    RequestParts, Salt, SenderSignals, Thresholds, classify, classify_at_once, extract,
+};
+
+/// Which verdict is asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Moment {
+    /// The verdict at the moment of the hit: later hits are hidden.
+    AtOnce,
+    /// The verdict when later hits are known.
+    Settled,
+}
+
+/// Longer lines are refused.
+const LONGEST_LINE: u64 = 1 << 20;
+
+/// Judges every line of the input.
+///
+/// # Errors
+///
+/// If a line is too long or no hit, naming its number, or if reading or writing fails.
+pub fn run(moment: Moment, mut input: impl BufRead, mut output: impl Write) -> anyhow::Result<()> {
+    let judge = Judge {
+        moment,
+        networks: Networks::compiled_in(),
+        // Nothing is kept, so the tags need no secret.
+        salt: Salt::new(&[0; 32], b""),
+        thresholds: Thresholds::default(),
+    };
+    let mut line = Vec::new();
+    for number in 1_u64.. {
+        line.clear();
+        let read = input
+            .by_ref()
+            .take(LONGEST_LINE + 1)
+            .read_until(b'\n', &mut line)
+            .with_context(|| format!("failed to read line {number}"))?;
+        if read == 0 {
+            break;
+        }
+        ensure!(
+            line.len() as u64 <= LONGEST_LINE,
+            "line {number} is longer than {LONGEST_LINE} bytes"
+        );
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let hit: Hit =
+            serde_json::from_slice(&line).with_context(|| format!("line {number} is no hit"))?;
+        serde_json::to_writer(&mut output, &judge.verdict(&hit))?;
+        output.write_all(b"\n")?;
+    }
+    output.flush()?;
+    Ok(())
+}
+
+/// A line of the output.
+#[derive(Serialize)]
+struct Line<'a> {
+    id: &'a str,
+    class: Class,
+    confidence: u8,
+    reasons: Vec<ReasonId>,
+}
+
+struct Judge {
+    moment: Moment,
+    networks: Networks,
+    salt: Salt,
+    thresholds: Thresholds,
+}
+
+impl Judge {
+    fn verdict<'a>(&self, hit: &'a Hit) -> Line<'a> {
+        let features = self.features(hit);
+        let earlier: Vec<_> = hit
+            .history
+            .iter()
+            .map(|other| self.neighbour(hit, other))
+            .collect();
+        let later: Vec<_> = match self.moment {
+            Moment::AtOnce => Vec::new(),
+            Moment::Settled => hit
+                .after
+                .iter()
+                .map(|other| self.neighbour(hit, other))
+                .collect(),
+        };
+        let context = Context {
+            earlier: &earlier,
+            later: &later,
+            links: hit.message.links,
+            exchanger: hit.message.mx.unwrap_or_default(),
+            address: AddressHistory {
+                recipients: hit.ip_recent.recipients_10m,
+                touched_honeypot: hit.ip_recent.honeypot_24h,
+            },
+            sender: SenderSignals {
+                has_session: hit.sender.cookie,
+                is_same_client: hit.sender.ip_match && hit.sender.ua_match,
+                is_same_organisation: hit.sender.same_org,
+                viewed_ms_ago: hit.sender.view_signal_secs.map(millis),
+            },
+            thresholds: &self.thresholds,
+        };
+        let verdict = match self.moment {
+            Moment::AtOnce => classify_at_once(&features, &context),
+            Moment::Settled => classify(&features, &context),
+        };
+        Line {
+            id: &hit.id,
+            class: verdict.class,
+            confidence: verdict.confidence,
+            reasons: verdict.reasons,
+        }
+    }
+
+    fn features(&self, hit: &Hit) -> Features {
+        let headers: Vec<_> = hit
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        let request = RequestParts {
+            kind: hit.kind,
+            method: &hit.method,
+            headers: &headers,
+            ip: hit.ip,
+            asn: hit.asn,
+            link: hit.message.link,
+            age_ms: millis(hit.secs_since_delivered.unwrap_or(hit.secs_since_sent)),
+        };
+        Features {
+            is_honeypot: hit.message.honeypot,
+            ..extract(&request, &self.networks, &self.salt)
+        }
+    }
+
+    fn neighbour(&self, hit: &Hit, other: &Other) -> Neighbour {
+        let is_same_ip = other.ip.as_deref() == Some("same");
+        let user_agent = match other.ua.as_deref() {
+            Some("same") => hit.user_agent(),
+            user_agent => user_agent.unwrap_or_default(),
+        };
+        let offset_secs = match (other.secs_ago, other.secs_after) {
+            (_, Some(after)) => after.abs(),
+            (Some(ago), None) => -ago.abs(),
+            (None, None) => 0.0,
+        };
+        let request = RequestParts {
+            kind: other.kind,
+            method: other.method.as_deref().unwrap_or("GET"),
+            headers: &[("user-agent", user_agent)],
+            ip: if is_same_ip {
+                hit.ip
+            } else {
+                other.ip.as_deref().and_then(|ip| ip.parse().ok())
+            },
+            asn: is_same_ip.then_some(hit.asn).flatten(),
+            link: other.link,
+            age_ms: 0,
+        };
+        Neighbour {
+            features: Features {
+                // Where hits are listed like this, a click without a link's number is on a link that no reader sees.
+                is_honeypot: other.honeypot || (other.kind == Kind::Click && other.link.is_none()),
+                ..extract(&request, &self.networks, &self.salt)
+            },
+            offset_ms: signed_millis(offset_secs),
+            class: other.class,
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a cast from a float saturates, and a time before the message was sent is the time of sending"
+)]
+fn millis(secs: f64) -> u64 {
+    (secs * 1000.0).round() as u64
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a cast from a float saturates"
+)]
+fn signed_millis(secs: f64) -> i64 {
+    (secs * 1000.0).round() as i64
+}
+
+/// A line of the input. What is not named here is not read.
+#[derive(Deserialize)]
+struct Hit {
+    id: String,
+    kind: Kind,
+    #[serde(default = "get")]
+    method: String,
+    #[serde(default)]
+    headers: HashMap<String, String>,
+    ip: Option<IpAddr>,
+    asn: Option<u32>,
+    secs_since_sent: f64,
+    secs_since_delivered: Option<f64>,
+    message: Message,
+    #[serde(default)]
+    history: Vec<Other>,
+    #[serde(default)]
+    after: Vec<Other>,
+    #[serde(default)]
+    ip_recent: IpRecent,
+    #[serde(default)]
+    sender: Sender,
+}
+
+impl Hit {
+    fn user_agent(&self) -> &str {
+        self.headers
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case("user-agent"))
+            .map_or("", |(_, value)| value)
+    }
+}
+
+fn get() -> String {
+    "GET".to_owned()
+}
+
+#[derive(Deserialize)]
+struct Message {
+    #[serde(default)]
+    links: u32,
+    link: Option<u16>,
+    #[serde(default)]
+    honeypot: bool,
+    mx: Option<MailExchanger>,
+}
+
+/// Another hit of the message. An address or user agent of `same` is the judged hit's.
+#[derive(Deserialize)]
+struct Other {
+    kind: Kind,
+    secs_ago: Option<f64>,
+    secs_after: Option<f64>,
+    class: Option<Class>,
+    link: Option<u16>,
+    ip: Option<String>,
+    ua: Option<String>,
+    method: Option<String>,
+    #[serde(default)]
+    honeypot: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct IpRecent {
+    recipients_10m: u32,
+    honeypot_24h: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Sender {
+    cookie: bool,
+    ip_match: bool,
+    ua_match: bool,
+    same_org: bool,
+    view_signal_secs: Option<f64>,
+}

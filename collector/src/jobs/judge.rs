@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Stored hits and the classifier: verdicts given again, each hit against its neighbours.
+
+use chrono::{DateTime, Utc};
+use common::{config::Classify, db::verdicts::Judged};
+use uuid::Uuid;
+
+use crate::classify::{
+    AddressHistory, Class, Context, Features, MailExchanger, Neighbour, RULES_VERSION,
+    SenderSignals, Thresholds, classify,
+};
+
+/// Neighbours on each side that a hit is judged against. More tell nothing new, and a flood must not cost its square.
+const NEIGHBOURS: usize = 64;
+
+/// Judges hits of one message again and returns them in the same order. `hits` are in the order of time.
+///
+/// Those whose last look is over stay as they are.
+pub(super) fn again(
+    hits: &[Judged],
+    links: u32,
+    config: &Classify,
+    now: DateTime<Utc>,
+) -> Vec<Judged> {
+    let thresholds = Thresholds::from(config);
+    let read: Vec<Option<Features>> = hits
+        .iter()
+        .map(|hit| serde_json::from_value(hit.features.clone()).ok())
+        .collect();
+    let last_look = config.late_recheck.delta() + config.settle.delta();
+    let mut judged: Vec<Judged> = Vec::with_capacity(hits.len());
+    for (place, hit) in hits.iter().enumerate() {
+        let is_over = hit.settled && now > hit.at + last_look;
+        let features = read.get(place).copied().flatten();
+        let (Some(features), false) = (features, is_over) else {
+            judged.push(Judged {
+                settled: hit.settled || features.is_none(),
+                ..hit.clone()
+            });
+            continue;
+        };
+        let earlier = judged.iter().zip(&read).rev().take(NEIGHBOURS);
+        let later = hits.iter().zip(&read).skip(place + 1).take(NEIGHBOURS);
+        let context = Context {
+            earlier: &neighbours(hit, earlier),
+            later: &neighbours(hit, later),
+            links,
+            exchanger: MailExchanger::default(),
+            address: AddressHistory::default(),
+            sender: SenderSignals::default(),
+            thresholds: &thresholds,
+        };
+        let verdict = classify(&features, &context);
+        let duplicate_of = (verdict.class == Class::Duplicate)
+            .then(|| original(hit, &judged))
+            .flatten();
+        judged.push(Judged {
+            class: verdict.class.code().to_owned(),
+            confidence: verdict.confidence.into(),
+            reasons: verdict
+                .reasons
+                .iter()
+                .map(|reason| reason.code().to_owned())
+                .collect(),
+            rules_version: RULES_VERSION.into(),
+            settled: now >= hit.at + config.settle.delta(),
+            duplicate_of,
+            ..hit.clone()
+        });
+    }
+    judged
+}
+
+/// Tells whether a hit is an act of a person.
+pub(super) fn is_person(hit: &Judged) -> bool {
+    Class::from_code(&hit.class).is_some_and(Class::is_person)
+}
+
+/// Tells whether a hit is a machine's.
+pub(super) fn is_machine(hit: &Judged) -> bool {
+    Class::from_code(&hit.class).is_some_and(Class::is_machine)
+}
+
+fn neighbours<'a>(
+    hit: &Judged,
+    others: impl Iterator<Item = (&'a Judged, &'a Option<Features>)>,
+) -> Vec<Neighbour> {
+    others
+        .filter_map(|(other, features)| {
+            Some(Neighbour {
+                features: (*features)?,
+                offset_ms: (other.at - hit.at).num_milliseconds(),
+                class: Class::from_code(&other.class),
+            })
+        })
+        .collect()
+}
+
+/// Returns the act that a duplicate repeats: the latest of a person on the same pixel or link.
+fn original(hit: &Judged, earlier: &[Judged]) -> Option<Uuid> {
+    earlier
+        .iter()
+        .rev()
+        .find(|other| other.kind == hit.kind && other.ordinal == hit.ordinal && is_person(other))
+        .map(|other| other.id)
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Deleting the own account: everything that is kept of a user goes at once.
+
+use actix_web::{HttpResponse, web::Data};
+use common::db::users;
+use serde::Deserialize;
+
+use crate::{
+    auth::{CheckedForm, end_cookie},
+    failure::Failure,
+    page::see,
+    state::State,
+};
+
+/// A form with nothing but a button.
+#[derive(Deserialize)]
+pub struct Nothing {}
+
+/// `POST /settings/delete`
+///
+/// # Errors
+///
+/// Fails if the form came from elsewhere or the database does not answer.
+pub async fn delete(
+    state: Data<State>,
+    form: CheckedForm<Nothing>,
+) -> Result<HttpResponse, Failure> {
+    let current = form.current;
+    let mut connection = state.db.get().await?;
+    users::erase(
+        current.controller_id(),
+        &current.user.login,
+        &mut connection,
+    )
+    .await?;
+    let mut answer = see("/sign-in");
+    answer
+        .add_cookie(&end_cookie(&current.controller))
+        .map_err(|_invalid| Failure::Internal("a session cookie was refused"))?;
+    Ok(answer)
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What is counted and told once verdicts are settled.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where a step fails")]
+
+use std::time::Duration;
+
+use harness::{
+    database::Database,
+    installation::{Builder, Installation},
+    samples::Sample,
+    web::{MAIL_PROGRAM, Visitor},
+};
+use tokio_postgres::Client;
+
+/// Settles after a moment instead of a minute.
+fn hasty(database: &Database) -> Builder {
+    Installation::on(database)
+        .set("classify.settle", "100ms")
+        .set("classify.late_recheck", "500ms")
+}
+
+/// Waits until so many hits are in the database.
+async fn until_recorded(client: &Client, hits: i64) {
+    let wait = async {
+        loop {
+            let row = client.query_one("SELECT count(*) FROM hits", &[]).await;
+            if row.unwrap().get::<_, i64>(0) >= hits {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(harness::log::PATIENCE, wait)
+        .await
+        .expect("the hits never came");
+}
+
+/// Waits until no verdict is left to be settled.
+async fn until_settled(client: &Client, hits: i64) {
+    let wait = async {
+        loop {
+            let row = client
+                .query_one(
+                    "SELECT count(*) FILTER (WHERE settled), (SELECT count(*) FROM settlements) FROM hits",
+                    &[],
+                )
+                .await
+                .unwrap();
+            if (row.get::<_, i64>(0), row.get::<_, i64>(1)) == (hits, 0) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(harness::log::PATIENCE, wait)
+        .await
+        .expect("the verdicts were never settled");
+}
+
+async fn counters(client: &Client, sample: &Sample) -> (i32, i32, i32) {
+    let row = client
+        .query_one(
+            "SELECT open_count, click_count, automatic_count FROM messages WHERE id = $1",
+            &[&sample.message.0],
+        )
+        .await
+        .unwrap();
+    (row.get(0), row.get(1), row.get(2))
+}
+
+async fn told(client: &Client) -> Vec<String> {
+    let rows = client
+        .query("SELECT kind FROM notifications ORDER BY id", &[])
+        .await
+        .unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+#[tokio::test]
+async fn open_of_a_person_is_counted_and_told_once() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = hasty(&database).write();
+    let sample = Sample::with_consent(&installation, &database).await;
+    let _collector = installation.start_collector().await;
+    let client = database.connect().await;
+    let mut visitor = Visitor::with_agent(MAIL_PROGRAM);
+
+    visitor.get(&sample.pixel()).await;
+    until_settled(&client, 1).await;
+    visitor.get(&sample.pixel()).await;
+    until_settled(&client, 2).await;
+
+    assert_eq!(counters(&client, &sample).await, (1, 0, 0));
+    assert_eq!(told(&client).await, ["first-open"]);
+    let duplicates = "SELECT count(*) FROM hits d JOIN hits o ON d.duplicate_of = o.id
+        WHERE d.class = 'duplicate' AND o.class = 'human'";
+    assert_eq!(database.count(duplicates, &[]).await, 1);
+    let activity = "SELECT sum(opens) FROM activity WHERE clicks = 0 AND automatic = 0";
+    assert_eq!(database.count(activity, &[]).await, 1);
+}
+
+#[tokio::test]
+async fn sweep_of_a_scanner_is_counted_apart_and_never_told() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = hasty(&database).write();
+    let sample = Sample::with_consent(&installation, &database).await;
+    let _collector = installation.start_collector().await;
+    let client = database.connect().await;
+    let agent = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36";
+    let mut scanner = Visitor::with_agent(agent).header("Accept-Language", "en");
+
+    for ordinal in 1..=5 {
+        scanner
+            .get(&sample.link(ordinal, "https://a.example/"))
+            .await;
+    }
+    until_settled(&client, 5).await;
+
+    assert_eq!(counters(&client, &sample).await, (0, 0, 5));
+    assert_eq!(told(&client).await, Vec::<String>::new());
+    assert_eq!(
+        database
+            .count("SELECT sum(automatic) FROM activity", &[])
+            .await,
+        5
+    );
+    assert_eq!(
+        database
+            .count("SELECT sum(click_count) FROM links", &[])
+            .await,
+        0
+    );
+}
+
+#[tokio::test]
+async fn settings_mute_and_withdrawal_keep_it_quiet() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database)
+        .set("classify.settle", "3s")
+        .write();
+    let [silent, muted, withdrawn] = [
+        Sample::with_consent(&installation, &database).await,
+        Sample::with_consent(&installation, &database).await,
+        Sample::with_consent(&installation, &database).await,
+    ];
+    let client = database.connect().await;
+    client
+        .execute(
+            "UPDATE users SET notifications = 'clicks' WHERE id = $1",
+            &[&silent.user],
+        )
+        .await
+        .unwrap();
+    client
+        .execute(
+            "UPDATE messages SET muted = true WHERE id = $1",
+            &[&muted.message.0],
+        )
+        .await
+        .unwrap();
+    let _collector = installation.start_collector().await;
+    let mut visitor = Visitor::with_agent(MAIL_PROGRAM);
+
+    for sample in [&silent, &muted, &withdrawn] {
+        visitor.get(&sample.pixel()).await;
+    }
+    until_recorded(&client, 3).await;
+    withdrawn.state(&client, "open", "withdrawn").await;
+    until_settled(&client, 3).await;
+
+    assert_eq!(counters(&client, &silent).await, (1, 0, 0));
+    assert_eq!(told(&client).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn two_collectors_on_one_database_count_and_tell_once() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let one = hasty(&database).write();
+    let other = hasty(&database).write();
+    std::fs::copy(one.keys(), other.keys()).unwrap();
+    let mut samples = Vec::new();
+    for _ in 0..10 {
+        samples.push(Sample::with_consent(&one, &database).await);
+    }
+    let _first = one.start_collector().await;
+    let _second = other.start_collector().await;
+    let client = database.connect().await;
+    let mut visitor = Visitor::with_agent(MAIL_PROGRAM);
+
+    for sample in &samples {
+        visitor.get(&sample.pixel()).await;
+        let elsewhere = sample.pixel().replace(&one.url(), &other.url());
+        visitor.get(&elsewhere).await;
+    }
+    until_settled(&client, 20).await;
+
+    for sample in &samples {
+        assert_eq!(counters(&client, sample).await, (1, 0, 0));
+    }
+    assert_eq!(told(&client).await, ["first-open"; 10]);
+    assert_eq!(
+        database.count("SELECT sum(opens) FROM activity", &[]).await,
+        10
+    );
+}

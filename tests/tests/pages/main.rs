@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Sign-in, pages and API, asked as browsers and programs ask.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where a step fails")]
+
+mod account;
+mod api;
+mod pictures;
+mod privacy;
+mod sign_in;
