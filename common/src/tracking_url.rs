@@ -91,30 +91,40 @@ pub fn destination_of(query: &str) -> Option<String> {
 fn encode_into(url: &mut String, text: &str) {
     const DIGITS: [u8; 16] = *b"0123456789ABCDEF";
     let digit = |value: u8| char::from(DIGITS.get(usize::from(value)).copied().unwrap_or(b'0'));
-    for octet in text.bytes() {
-        if octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~' | b'/' | b':')
-        {
-            url.push(char::from(octet));
-        } else {
+    let mut rest = text;
+    // What needs no escaping is copied in runs.
+    while let Some(place) = rest.bytes().position(|octet| !is_plain(octet)) {
+        let (run, after) = rest.split_at_checked(place).unwrap_or((rest, ""));
+        url.push_str(run);
+        let Some(first) = after.chars().next() else {
+            return;
+        };
+        let mut octets = [0; 4];
+        for octet in first.encode_utf8(&mut octets).bytes() {
             url.push('%');
             url.push(digit(octet >> 4));
             url.push(digit(octet & 15));
         }
+        rest = after.get(first.len_utf8()..).unwrap_or_default();
     }
+    url.push_str(rest);
+}
+
+fn is_plain(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~' | b'/' | b':')
 }
 
 fn decode(text: &str) -> Option<String> {
     let mut octets = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(octet) = rest.next() {
-        if octet == b'%' {
-            let high = char::from(rest.next()?).to_digit(16)?;
-            let low = char::from(rest.next()?).to_digit(16)?;
-            octets.push(u8::try_from(high * 16 + low).ok()?);
-        } else {
-            octets.push(octet);
-        }
+    let mut rest = text.as_bytes();
+    while let Some(place) = rest.iter().position(|octet| *octet == b'%') {
+        octets.extend_from_slice(rest.get(..place)?);
+        let high = char::from(*rest.get(place + 1)?).to_digit(16)?;
+        let low = char::from(*rest.get(place + 2)?).to_digit(16)?;
+        octets.push(u8::try_from(high * 16 + low).ok()?);
+        rest = rest.get(place + 3..)?;
     }
+    octets.extend_from_slice(rest);
     String::from_utf8(octets).ok()
 }
 

@@ -73,7 +73,8 @@ impl Rules {
         if has_doubtful_characters(url) {
             return Err(LinkReason::Ambiguous);
         }
-        let (authority, path) = match rest.find(['/', '?', '#', '\\']) {
+        let is_end = |octet: u8| matches!(octet, b'/' | b'?' | b'#' | b'\\');
+        let (authority, path) = match rest.bytes().position(is_end) {
             Some(end) => rest.split_at_checked(end).unwrap_or((rest, "")),
             None => (rest, ""),
         };
@@ -163,14 +164,8 @@ fn host_of(authority: &str) -> Option<&str> {
         return authority.get(..=end);
     }
     let host = authority.split(':').next()?;
-    let is_host = !host.is_empty()
-        && !host.contains(|c: char| {
-            c == ' '
-                || matches!(
-                    c,
-                    '<' | '>' | '"' | '\'' | '`' | '{' | '}' | '|' | '^' | '%'
-                )
-        });
+    let is_odd = |octet: u8| b" <>\"'`{}|^%".contains(&octet);
+    let is_host = !host.is_empty() && !host.bytes().any(is_odd);
     is_host.then_some(host)
 }
 

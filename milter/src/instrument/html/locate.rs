@@ -124,8 +124,12 @@ fn run(
         .with_encoding(encoding)
         .with_strict(false)
         .with_memory_settings(MemorySettings::new().with_max_allowed_memory_usage(MAX_MEMORY));
+    let hints = match wish {
+        Wish::Edit => quotes::Hints::of(html),
+        Wish::Artefacts | Wish::Check | Wish::Content => quotes::Hints::default(),
+    };
     for (selector, role) in selectors {
-        if role.serves(wish, html) {
+        if role.serves(wish, hints) {
             let handlers = role.handlers(wish, &state, html);
             settings = settings.append_element_content_handler((Cow::Borrowed(selector), handlers));
         }
@@ -191,12 +195,12 @@ enum Role {
 }
 
 impl Role {
-    fn serves(self, wish: Wish, html: &[u8]) -> bool {
+    fn serves(self, wish: Wish, hints: quotes::Hints) -> bool {
         match self {
             Self::Anchor => wish != Wish::Content,
             Self::Body | Self::ClosedGround => wish == Wish::Edit,
             Self::End => true,
-            Self::Quote(mark) => wish == Wish::Edit && mark.may_occur_in(html),
+            Self::Quote(mark) => wish == Wish::Edit && mark.is_worth_it(hints),
             Self::Image => wish != Wish::Edit,
             Self::Container => wish == Wish::Artefacts,
             Self::Disclosure => wish == Wish::Check,
@@ -274,7 +278,7 @@ fn on_anchor(
             // Of a doubled attribute the first counts, even if it is empty.
             let place = place.unwrap_or_else(|| name.clone()).bytes();
             href = Some((place, attribute.value()));
-        } else if opt_out::may_be(written) {
+        } else if wish == Wish::Edit && opt_out::may_be(written) {
             opt_outs.extend(opt_out_of(html, attribute));
         }
     }
