@@ -194,6 +194,7 @@ fn text_that_ends_in_the_midst_of_something_is_left_alone() {
         "<p>x</p><select><option>y",
         "<p>x</p><svg>",
         "<p>x</p><template>",
+        "<p>x</p><frameset><frame></frameset>",
     ] {
         assert_eq!(reason(&html(content)), SkipReason::Malformed, "{content}");
     }

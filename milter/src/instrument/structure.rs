@@ -156,14 +156,16 @@ fn line_end_of(message: &Message) -> Result<&'static [u8], SkipReason> {
     if memchr::memchr(0, body).is_some() {
         return Err(SkipReason::Malformed);
     }
-    let mut returns = 0_usize;
-    for place in memchr::memchr_iter(b'\r', body) {
-        if body.get(place + 1) != Some(&b'\n') {
-            return Err(SkipReason::Malformed);
-        }
-        returns += 1;
-    }
+    let returns = memchr::memchr_iter(b'\r', body).count();
     let feeds = memchr::memchr_iter(b'\n', body).count();
+    let pairs = body
+        .iter()
+        .zip(body.iter().skip(1))
+        .filter(|pair| matches!(pair, (b'\r', b'\n')))
+        .count();
+    if pairs != returns {
+        return Err(SkipReason::Malformed);
+    }
     if returns == feeds && returns > 0 {
         Ok(b"\r\n")
     } else if returns == 0 && feeds > 0 {

@@ -211,7 +211,11 @@ impl<'a> Work<'a> {
         line_end: &'static [u8],
     ) -> Vec<u8> {
         let text_end = text_line_end(text, line_end);
-        let is_ascii_only = matches!(self.part.transfer, Transfer::Identity { ascii: true });
+        // A part that travels as it is gets nothing beyond ASCII unless it says so and has it already.
+        let is_ascii_only = match self.part.transfer {
+            Transfer::Identity { ascii } => ascii || text.is_ascii(),
+            Transfer::Base64 | Transfer::Other | Transfer::QuotedPrintable => false,
+        };
         let charset = self
             .charset
             .filter(|charset| !charset.is_ascii && !is_ascii_only)

@@ -233,6 +233,10 @@ impl Role {
                     return Ok(());
                 }
                 state.borrow_mut().closed_ground += 1;
+                if element.tag_name() == "frameset" {
+                    // In a page of frames there is no body, and nothing put anywhere is shown.
+                    return Ok(());
+                }
                 let state = Rc::clone(&state);
                 on_end(element, move |_| {
                     let mut state = state.borrow_mut();
