@@ -268,9 +268,15 @@ fn decide(works: &mut [Work<'_>], session: &Session<'_>) -> Result<Purposes, Ski
             work.record.reason = None;
             work.record.pixel = is_pixel_here;
         } else {
-            work.planned = None;
             work.record.reason = Some(PartReason::Nothing);
         }
+    }
+    disclose_in_text(works);
+    for work in works
+        .iter_mut()
+        .filter(|work| work.record.outcome != Outcome::Edited)
+    {
+        work.planned = None;
     }
     let failure = works
         .iter()
@@ -299,6 +305,27 @@ fn decide(works: &mut [Work<'_>], session: &Session<'_>) -> Result<Purposes, Ski
     } else {
         SkipReason::NoHtml
     })
+}
+
+/// Lets the plain text tell too what the HTML beside it reports: the first plain part with content, where none is edited
+/// for its links.
+fn disclose_in_text(works: &mut [Work<'_>]) {
+    let is_edited = |kind| {
+        let mut edited = works
+            .iter()
+            .filter(|work| work.record.outcome == Outcome::Edited);
+        edited.any(|work| work.kind == kind)
+    };
+    if !is_edited(BodyKind::Html) || is_edited(BodyKind::Plain) {
+        return;
+    }
+    let silent = works
+        .iter_mut()
+        .find(|work| matches!(work.planned, Some(Planned::Plain(_))) && work.has_content());
+    if let Some(work) = silent {
+        work.record.outcome = Outcome::Edited;
+        work.record.reason = None;
+    }
 }
 
 /// Looks for the armour of inline PGP, whose signatures cover the text.

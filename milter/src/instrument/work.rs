@@ -150,7 +150,7 @@ impl<'a> Work<'a> {
                 let plan = text::plan(session, decoded, self.encoded, charset, flowed, watch);
                 Some(Ok(Planned::Plain(plan)))
             }
-            BodyKind::Plain => None,
+            BodyKind::Plain => Some(Ok(Planned::Plain(PlainEdit::default()))),
         }
     }
 
