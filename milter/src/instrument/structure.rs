@@ -157,12 +157,12 @@ fn line_end_of(message: &Message) -> Result<&'static [u8], SkipReason> {
         return Err(SkipReason::Malformed);
     }
     let returns = memchr::memchr_iter(b'\r', body).count();
-    let feeds = memchr::memchr_iter(b'\n', body).count();
-    let pairs = body
-        .iter()
-        .zip(body.iter().skip(1))
-        .filter(|pair| matches!(pair, (b'\r', b'\n')))
-        .count();
+    let (mut feeds, mut pairs) = (0_usize, 0_usize);
+    for place in memchr::memchr_iter(b'\n', body) {
+        feeds += 1;
+        let before = place.checked_sub(1).and_then(|before| body.get(before));
+        pairs += usize::from(before == Some(&b'\r'));
+    }
     if pairs != returns {
         return Err(SkipReason::Malformed);
     }
