@@ -12,6 +12,7 @@ mod check;
 mod content;
 mod disclosure;
 mod html;
+mod part;
 mod record;
 mod rules;
 mod select;
