@@ -12,6 +12,7 @@ mod check;
 mod content;
 mod disclosure;
 mod html;
+mod part;
 mod record;
 mod rules;
 mod select;
@@ -33,7 +34,7 @@ use self::{
     disclosure::{Disclosure, Purposes},
     select::{BodyKind, select},
     session::Session,
-    splice::Edits,
+    splice::LargeEdits,
     structure::Structure,
     work::{Planned, Work, part_record},
 };
@@ -213,7 +214,7 @@ fn put_together(
         consent: plan.controller.consent,
         choices: &choices,
     };
-    let mut body = Edits::default();
+    let mut body = LargeEdits::default();
     for work in works.iter_mut() {
         work.carry_out(&disclosure, &pixel, structure.line_end, &mut body);
     }
@@ -230,16 +231,23 @@ fn put_together(
         fields: message.fields.clone(),
         body: body.apply(&message.body),
     };
+    let is_explained = body.explain(&message.body, &new.body);
+    // The encoded parts stand in the new body now; a second copy would only take room.
+    drop(body);
     new.apply(&header_edits);
     let intended = Intended {
         old: message,
         structure,
-        body: &body,
         works,
         session,
         pixel: &pixel,
     };
-    if let Err(found) = check(&intended, &new) {
+    let checked = if is_explained {
+        check(&intended, &new)
+    } else {
+        Err("body")
+    };
+    if let Err(found) = checked {
         *flaw = Some(found);
         return Err(SkipReason::CheckFailed);
     }

@@ -10,7 +10,7 @@ use super::{
     record::{LinkRecord, Outcome, PartReason, PartRecord},
     select::{BodyKind, BodyPart},
     session::Session,
-    splice::Edits,
+    splice::{Edits, LargeEdits},
     structure::{Part, Transfer},
     text::{self, PlainEdit},
     transfer::{Decoded, LineWatch, encode_quoted_printable},
@@ -160,7 +160,7 @@ impl<'a> Work<'a> {
         disclosure: &Disclosure<'_>,
         pixel: &str,
         line_end: &'static [u8],
-        body: &mut Edits,
+        body: &mut LargeEdits,
     ) {
         let (Some(planned), Some(decoded)) = (&self.planned, &self.decoded) else {
             return;
@@ -194,13 +194,13 @@ impl<'a> Work<'a> {
         let encoded = if self.record.recoded {
             if !self.part.header.is_empty() {
                 let (range, field) = recoding(self.part, line_end);
-                body.push(range, &field);
+                body.push(range, field);
             }
             encode_quoted_printable(&self.edits.apply(&decoded.text), line_end)
         } else {
             decoded.edit(self.encoded, &self.edits, line_end)
         };
-        body.push(self.part.body.clone(), &encoded);
+        body.push(self.part.body.clone(), encoded);
     }
 
     /// Returns the disclosure as a paragraph of its own, with the line ends it takes.
