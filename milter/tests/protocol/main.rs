@@ -97,6 +97,41 @@ async fn control_fields_are_removed_for_a_login_that_is_nobodys() {
 }
 
 #[tokio::test]
+async fn control_recipients_and_subject_tags_are_removed_before_anything_else() {
+    let folder = Folder::new();
+    let milter = Running::start(config(&folder)).await;
+    let mut mta = Mta::open(&milter).await;
+
+    mta.mail(ANNA).await;
+    mta.recipient("<NoTrack@track.example.com>").await;
+    mta.message(&[("Subject", " [notrack] Offer")], b"hello\r\n")
+        .await;
+
+    assert_eq!(
+        mta.verdict().await,
+        [
+            (b'm', b"\0\0\0\x01Subject\0 Offer\0".to_vec()),
+            (b'-', b"<NoTrack@track.example.com>\0".to_vec()),
+            (b'a', Vec::new())
+        ]
+    );
+}
+
+#[tokio::test]
+async fn envelope_is_never_emptied() {
+    let folder = Folder::new();
+    let milter = Running::start(config(&folder)).await;
+    let mut mta = Mta::open(&milter).await;
+
+    mta.mail(ANNA).await;
+    mta.recipient("<track@track.example.com>").await;
+    assert_eq!(mta.ask(b'B', b"hello\r\n").await, b'c');
+    mta.send(b'E', b"").await;
+
+    assert_eq!(mta.verdict().await, [(b'a', Vec::new())]);
+}
+
+#[tokio::test]
 async fn rest_of_a_body_that_is_too_large_is_not_wanted() {
     let folder = Folder::new();
     let mut config = config(&folder);
@@ -105,7 +140,7 @@ async fn rest_of_a_body_that_is_too_large_is_not_wanted() {
     let mut mta = Mta::open(&milter).await;
 
     mta.mail(ANNA).await;
-    mta.recipient().await;
+    mta.recipient("<ewa@customer.example>").await;
     assert_eq!(mta.ask(b'B', &[b'x'; 60_000]).await, b'c');
     assert_eq!(mta.ask(b'B', &[b'x'; 60_000]).await, b's');
     mta.send(b'E', b"").await;

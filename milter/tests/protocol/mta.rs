@@ -29,30 +29,30 @@ const ACTIONS: u32 = 0x1ff;
 const OPTIONS: u32 = 0x1f_ffff;
 
 /// A folder that ends with its value.
-pub struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 /// A milter that listens.
-pub struct Running {
-    pub place: Socket,
+pub(crate) struct Running {
+    pub(crate) place: Socket,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
 /// One connection of the MTA.
-pub struct Mta {
+pub(crate) struct Mta {
     stream: Box<dyn Stream>,
     /// What the milter asked for: actions and options.
-    pub actions: u32,
-    pub options: u32,
-    pub macros: Vec<u8>,
+    pub(crate) actions: u32,
+    pub(crate) options: u32,
+    pub(crate) macros: Vec<u8>,
 }
 
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 impl Folder {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("ft-mp-{}-{number}", std::process::id()));
@@ -60,7 +60,7 @@ impl Folder {
         Self(path)
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 }
@@ -72,7 +72,7 @@ impl Drop for Folder {
 }
 
 /// Returns a configuration whose database cannot be reached.
-pub fn config(folder: &Folder) -> Config {
+pub(crate) fn config(folder: &Folder) -> Config {
     let mut config = Config::for_testing();
     config.milter.socket = Socket::Unix(folder.path().join("milter"));
     config.milter.health_gate = false;
@@ -81,7 +81,7 @@ pub fn config(folder: &Folder) -> Config {
 }
 
 impl Running {
-    pub async fn start(config: Config) -> Self {
+    pub(crate) async fn start(config: Config) -> Self {
         let listener = Listener::bind(&config.milter).await.unwrap();
         let place = listener.place();
         let milter = Milter::new(Settings::new(config, KeyRing::for_testing()));
@@ -91,12 +91,12 @@ impl Running {
     }
 
     /// Asks the milter to stop; what is returned ends when it has.
-    pub fn stop(self) -> JoinHandle<()> {
+    pub(crate) fn stop(self) -> JoinHandle<()> {
         self.stop.send(()).unwrap();
         self.task
     }
 
-    pub async fn connect(&self) -> Box<dyn Stream> {
+    pub(crate) async fn connect(&self) -> Box<dyn Stream> {
         match &self.place {
             Socket::Unix(path) => Box::new(UnixStream::connect(path).await.unwrap()),
             Socket::Inet(place) => Box::new(TcpStream::connect(place).await.unwrap()),
@@ -106,11 +106,11 @@ impl Running {
 
 impl Mta {
     /// Connects and negotiates.
-    pub async fn open(milter: &Running) -> Self {
+    pub(crate) async fn open(milter: &Running) -> Self {
         Self::over(milter.connect().await).await
     }
 
-    pub async fn over(stream: Box<dyn Stream>) -> Self {
+    pub(crate) async fn over(stream: Box<dyn Stream>) -> Self {
         let mut mta = Self {
             stream,
             actions: 0,
@@ -127,14 +127,14 @@ impl Mta {
         mta
     }
 
-    pub async fn send(&mut self, kind: u8, payload: &[u8]) {
+    pub(crate) async fn send(&mut self, kind: u8, payload: &[u8]) {
         let length = u32::try_from(payload.len() + 1).unwrap();
         let frame = [&length.to_be_bytes()[..], &[kind], payload].concat();
         self.stream.write_all(&frame).await.unwrap();
     }
 
     /// Receives a frame; `None` at the end of the connection.
-    pub async fn receive(&mut self) -> Option<(u8, Vec<u8>)> {
+    pub(crate) async fn receive(&mut self) -> Option<(u8, Vec<u8>)> {
         let length = self.stream.read_u32().await.ok()?;
         let mut frame = vec![0; usize::try_from(length).unwrap()];
         self.stream.read_exact(&mut frame).await.unwrap();
@@ -142,13 +142,13 @@ impl Mta {
     }
 
     /// Sends a command and returns the kind of the answer.
-    pub async fn ask(&mut self, kind: u8, payload: &[u8]) -> u8 {
+    pub(crate) async fn ask(&mut self, kind: u8, payload: &[u8]) -> u8 {
         self.send(kind, payload).await;
         self.receive().await.unwrap().0
     }
 
     /// Begins a message; `login` is that of the client, if it authenticated.
-    pub async fn mail(&mut self, login: Option<&str>) -> u8 {
+    pub(crate) async fn mail(&mut self, login: Option<&str>) -> u8 {
         if let Some(login) = login {
             let macros = format!("M{{auth_type}}\0PLAIN\0{{auth_authen}}\0{login}\0");
             self.send(b'D', macros.as_bytes()).await;
@@ -158,14 +158,14 @@ impl Mta {
         self.ask(b'M', b"<x@example.com>\0").await
     }
 
-    pub async fn recipient(&mut self) {
-        self.command_without_answer(0x8000, b'R', b"<ewa@customer.example>\0")
+    pub(crate) async fn recipient(&mut self, address: &str) {
+        self.command_without_answer(0x8000, b'R', format!("{address}\0").as_bytes())
             .await;
     }
 
     /// Sends envelope, header section and body up to the end of the message.
-    pub async fn message(&mut self, fields: &[(&str, &str)], body: &[u8]) {
-        self.recipient().await;
+    pub(crate) async fn message(&mut self, fields: &[(&str, &str)], body: &[u8]) {
+        self.recipient("<ewa@customer.example>").await;
         for (name, value) in fields {
             let payload = format!("{name}\0{value}\0");
             self.command_without_answer(0x80, b'L', payload.as_bytes())
@@ -181,7 +181,7 @@ impl Mta {
     }
 
     /// Receives what follows the end of a message: the edits and the verdict.
-    pub async fn verdict(&mut self) -> Vec<(u8, Vec<u8>)> {
+    pub(crate) async fn verdict(&mut self) -> Vec<(u8, Vec<u8>)> {
         let mut frames = Vec::new();
         while let Some(frame) = self.receive().await {
             let is_last = matches!(frame.0, b'a' | b'c');
