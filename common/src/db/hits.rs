@@ -71,7 +71,9 @@ pub async fn record(
         rows.first().map_or(0, |row| row.rules_version),
         settle,
     );
-    diesel::select(call).get_result(connection).await
+    // Not `get_result`: the row may come before the commit. The end of all rows comes after it.
+    let answers: Vec<bool> = diesel::select(call).load(connection).await?;
+    Ok(answers.into_iter().all(|is_written| is_written))
 }
 
 fn column<'a, T>(rows: &'a [New], value: impl Fn(&'a New) -> T) -> Vec<T> {
