@@ -164,7 +164,12 @@ fn host_of(authority: &str) -> Option<&str> {
         return authority.get(..=end);
     }
     let host = authority.split(':').next()?;
-    let is_odd = |octet: u8| b" <>\"'`{}|^%".contains(&octet);
+    let is_odd = |octet: u8| {
+        matches!(
+            octet,
+            b' ' | b'<' | b'>' | b'"' | b'\'' | b'`' | b'{' | b'}' | b'|' | b'^' | b'%'
+        )
+    };
     let is_host = !host.is_empty() && !host.bytes().any(is_odd);
     is_host.then_some(host)
 }
