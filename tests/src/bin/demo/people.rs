@@ -194,6 +194,12 @@ impl Bob {
             let element = client.find(Locator::Css(choice)).await.unwrap();
             element.click().await.unwrap();
         }
+        // A click returns before the page that it leads to is there.
+        client
+            .wait()
+            .for_element(Locator::Css("[role=status]"))
+            .await
+            .unwrap();
         self.browser.text().await
     }
 
