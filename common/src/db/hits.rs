@@ -55,7 +55,7 @@ pub async fn record(
     connection: &mut Connection,
 ) -> QueryResult<bool> {
     let reasons: Vec<String> = rows.iter().map(|row| row.reasons.join(",")).collect();
-    let call = record_hits(
+    let call = function::record_hits(
         known.controllers,
         known.epochs,
         column(rows, |row| row.controller.as_str()),
@@ -80,21 +80,30 @@ fn column<'a, T>(rows: &'a [New], value: impl Fn(&'a New) -> T) -> Vec<T> {
     rows.iter().map(value).collect()
 }
 
-define_sql_function! {
-    fn record_hits(
-        controllers: Array<Text>,
-        epochs: Array<BigInt>,
-        controller_ids: Array<Text>,
-        message_ids: Array<SqlUuid>,
-        ats: Array<Timestamptz>,
-        ids: Array<SqlUuid>,
-        kinds: Array<Text>,
-        ordinals: Array<SmallInt>,
-        features: Array<Jsonb>,
-        classes: Array<Text>,
-        confidences: Array<SmallInt>,
-        reasons: Array<Text>,
-        rules_version: Integer,
-        settle: Interval,
-    ) -> Bool;
+mod function {
+    #![expect(
+        clippy::too_many_arguments,
+        reason = "one array for each column of the table"
+    )]
+
+    use super::*;
+
+    define_sql_function! {
+        fn record_hits(
+            controllers: Array<Text>,
+            epochs: Array<BigInt>,
+            controller_ids: Array<Text>,
+            message_ids: Array<SqlUuid>,
+            ats: Array<Timestamptz>,
+            ids: Array<SqlUuid>,
+            kinds: Array<Text>,
+            ordinals: Array<SmallInt>,
+            features: Array<Jsonb>,
+            classes: Array<Text>,
+            confidences: Array<SmallInt>,
+            reasons: Array<Text>,
+            rules_version: Integer,
+            settle: Interval,
+        ) -> Bool;
+    }
 }
