@@ -25,7 +25,7 @@ use harness::{
     scratch::Scratch,
     server::Server,
 };
-use rustix::process::Signal;
+use nix::sys::signal::Signal;
 use uuid::Uuid;
 
 const MESSAGES: usize = 20_000;
@@ -262,13 +262,18 @@ fn start_nginx(scratch: &Scratch, port: &Port) -> Option<Server> {
     );
     let mut command = Command::new(program);
     command.arg("-c").arg(configuration);
-    Some(Server::start(scratch, "nginx", &mut command, Signal::TERM))
+    Some(Server::start(
+        scratch,
+        "nginx",
+        &mut command,
+        Signal::SIGTERM,
+    ))
 }
 
 fn start_naive(scratch: &Scratch, database: &Database, port: &Port) -> Server {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["naive", database.url(), &port.to_string()]);
-    Server::start(scratch, "naive", &mut command, Signal::TERM)
+    Server::start(scratch, "naive", &mut command, Signal::SIGTERM)
 }
 
 /// What one writes in an afternoon: a handler that inserts a row and then answers.
