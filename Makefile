@@ -3,11 +3,17 @@
 
 CARGO = cargo
 
-.PHONY: help test check packages
+.PHONY: help demo test check packages
 
 help:
+	@echo "make demo    one message from a mail program to a number on a page, on real servers"
 	@echo "make test    every test"
 	@echo "make check   format, lints, import rules, documentation"
+
+# Ends by itself if CI is true or nobody watches; else it keeps running until Ctrl-C.
+demo: packages
+	$(CARGO) build --locked --workspace --bins
+	FAIRTRACK_PROGRAMS_BUILT=yes $(CARGO) run --locked --quiet --package tests --bin demo
 
 # One PostgreSQL cluster serves all test programs.
 test: packages

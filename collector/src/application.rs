@@ -28,6 +28,7 @@ use crate::{
     live::Live,
     mail::Mailer,
     metrics::Metrics,
+    network_lists,
     recipient::desk::Desk,
     routes,
     state::State,
@@ -144,7 +145,12 @@ impl Site {
         let tracking = {
             let (config, keys) = (Arc::clone(&state.config), Arc::clone(&state.keys));
             let (recorder, log) = (recorder.clone(), self.log.clone());
-            let networks = Arc::new(Networks::compiled_in());
+            // A list that cannot be read must not keep the collector from answering: the coarse ranges serve.
+            let networks = network_lists::load(&state.config.collector.networks);
+            let networks = Arc::new(networks.unwrap_or_else(|error| {
+                tracing::warn!("{error:#}; the networks that are compiled in serve alone");
+                Networks::compiled_in()
+            }));
             let metrics = Arc::clone(&self.metrics);
             move || {
                 let ingest =

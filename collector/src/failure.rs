@@ -16,6 +16,9 @@ pub enum Failure {
     /// The request came from another site's page, or without the form's token.
     #[error("the request did not come from one of our own pages")]
     Foreign,
+    /// A body is not in the form that is asked for.
+    #[error("the body must be application/json")]
+    MediaType,
     /// There is no such thing, or it is somebody else's: the answer is the same.
     #[error("there is nothing here")]
     NotFound,
@@ -25,6 +28,9 @@ pub enum Failure {
     /// Well-formed, yet it cannot be done; the words say why.
     #[error("{0}")]
     Unprocessable(String),
+    /// A body is longer than anything sensible.
+    #[error("the body is too large")]
+    TooLarge,
     /// Asked too often.
     #[error("too many requests; try again later")]
     TooOften,
@@ -42,8 +48,10 @@ impl ResponseError for Failure {
             Self::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Foreign => StatusCode::FORBIDDEN,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::SignedOut => StatusCode::UNAUTHORIZED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooOften => StatusCode::TOO_MANY_REQUESTS,
             Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
         }

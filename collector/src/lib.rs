@@ -17,6 +17,7 @@ pub mod listeners;
 pub mod live;
 pub mod mail;
 pub mod metrics;
+pub mod network_lists;
 pub mod page;
 pub mod recipient;
 pub mod report;

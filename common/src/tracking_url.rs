@@ -5,8 +5,6 @@
 //! BASE is the controller's `public_url`. What is built is ASCII of the unreserved kind and `/:%?=`, so that it needs no
 //! escaping in HTML, in a header field or in plain text.
 
-use std::fmt::Write;
-
 use crate::{
     ids::MessageId,
     keys::KeyRing,
@@ -35,7 +33,12 @@ pub fn link(
     destination: &str,
 ) -> String {
     let token = Token::mint(keys, message, ordinal, Use::Link(destination));
-    let mut url = format!("{base}/l/{token}?u=");
+    // Room for a query or two among the octets that need escaping.
+    let room = base.len() + token::LENGTH + destination.len() * 5 / 4 + 16;
+    let mut url = String::with_capacity(room);
+    for piece in [base, "/l/", token.as_str(), "?u="] {
+        url.push_str(piece);
+    }
     encode_into(&mut url, destination);
     url
 }
@@ -86,29 +89,42 @@ pub fn destination_of(query: &str) -> Option<String> {
 }
 
 fn encode_into(url: &mut String, text: &str) {
-    for octet in text.bytes() {
-        if octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~' | b'/' | b':')
-        {
-            url.push(char::from(octet));
-        } else {
-            // Writing to a String cannot fail.
-            let _infallible = write!(url, "%{octet:02X}");
+    const DIGITS: [u8; 16] = *b"0123456789ABCDEF";
+    let digit = |value: u8| char::from(DIGITS.get(usize::from(value)).copied().unwrap_or(b'0'));
+    let mut rest = text;
+    // What needs no escaping is copied in runs.
+    while let Some(place) = rest.bytes().position(|octet| !is_plain(octet)) {
+        let (run, after) = rest.split_at_checked(place).unwrap_or((rest, ""));
+        url.push_str(run);
+        let Some(first) = after.chars().next() else {
+            return;
+        };
+        let mut octets = [0; 4];
+        for octet in first.encode_utf8(&mut octets).bytes() {
+            url.push('%');
+            url.push(digit(octet >> 4));
+            url.push(digit(octet & 15));
         }
+        rest = after.get(first.len_utf8()..).unwrap_or_default();
     }
+    url.push_str(rest);
+}
+
+fn is_plain(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~' | b'/' | b':')
 }
 
 fn decode(text: &str) -> Option<String> {
     let mut octets = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(octet) = rest.next() {
-        if octet == b'%' {
-            let high = char::from(rest.next()?).to_digit(16)?;
-            let low = char::from(rest.next()?).to_digit(16)?;
-            octets.push(u8::try_from(high * 16 + low).ok()?);
-        } else {
-            octets.push(octet);
-        }
+    let mut rest = text.as_bytes();
+    while let Some(place) = rest.iter().position(|octet| *octet == b'%') {
+        octets.extend_from_slice(rest.get(..place)?);
+        let high = char::from(*rest.get(place + 1)?).to_digit(16)?;
+        let low = char::from(*rest.get(place + 2)?).to_digit(16)?;
+        octets.push(u8::try_from(high * 16 + low).ok()?);
+        rest = rest.get(place + 3..)?;
     }
+    octets.extend_from_slice(rest);
     String::from_utf8(octets).ok()
 }
 

@@ -153,6 +153,40 @@ mod tests {
 
     const CONTINUE: &[u8] = b"\0\0\0\x01c";
 
+    /// Takes everything, and tells how it came.
+    #[derive(Default)]
+    struct Writes(Vec<usize>);
+
+    impl AsyncWrite for Writes {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _cx: &mut Context<'_>,
+            octets: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.0.push(octets.len());
+            Poll::Ready(Ok(octets.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn edits_and_verdict_are_one_write() {
+        let (mut cork, outlet, _closed) = Cork::new(Writes::default(), 10_000_000);
+
+        outlet.hold(vec![b'x'; 5_000_000]);
+        cork.write_all(CONTINUE).await.unwrap();
+        cork.flush().await.unwrap();
+
+        assert_eq!(cork.stream.0, [5_000_005]);
+    }
+
     #[tokio::test]
     async fn edits_leave_before_the_verdict_and_once() {
         let (ours, mut theirs) = tokio::io::duplex(1000);

@@ -13,6 +13,8 @@ mod cork;
 mod database;
 pub mod eligibility;
 pub mod envelope;
+pub mod explain;
+mod health;
 pub mod instrument;
 mod intake;
 pub mod listener;
@@ -37,6 +39,7 @@ use crate::{listener::Listener, milter::Milter};
 
 /// Serves until `stop` is ready; then takes no more connections, finishes what is in flight, and returns.
 pub async fn run(listener: Listener, milter: Arc<Milter>, stop: impl Future) {
+    let watching = tokio::spawn(health::watch(Arc::clone(&milter)));
     let most = milter.settings().config.milter.max_sessions;
     let (ring, bell) = watch::channel(false);
     let conversations = bell.clone();
@@ -45,10 +48,12 @@ pub async fn run(listener: Listener, milter: Arc<Milter>, stop: impl Future) {
     });
     tokio::pin!(serving);
     tokio::select! {
-        () = &mut serving => return,
-        _ = stop => {}
+        () = &mut serving => {}
+        _ = stop => {
+            // It fails only if nobody listens any more, and then all has ended.
+            let _all_ended = ring.send(true);
+            serving.await;
+        }
     }
-    // It fails only if nobody listens any more, and then all has ended.
-    let _all_ended = ring.send(true);
-    serving.await;
+    watching.abort();
 }

@@ -11,13 +11,16 @@ use std::{
 
 use common::{config::Config, db::Db, keys::KeyRing};
 
-use crate::{budget::Budget, database::Database, session::Limits, workshop::Workshop};
+use crate::{
+    budget::Budget, database::Database, health::Health, session::Limits, workshop::Workshop,
+};
 
 /// The milter of one process.
 pub struct Milter {
     settings: RwLock<Arc<Settings>>,
     pub(crate) database: Database,
     pub(crate) workshop: Workshop,
+    pub(crate) health: Health,
     budget: Arc<Budget>,
 }
 
@@ -36,6 +39,7 @@ impl Milter {
         Arc::new(Self {
             database: Database::new(Db::new(&settings.config.database)),
             workshop: Workshop::new(cores),
+            health: Health::default(),
             budget: Budget::new(settings.config.milter.max_in_flight.0),
             settings: RwLock::new(Arc::new(settings)),
         })

@@ -5,7 +5,11 @@
 //! is, who receives it, and whether each of them consents, in this order. The first no decides. No wish of an author
 //! passes a ceiling or a missing consent.
 
+use std::fmt::{self, Display, Formatter};
+
 use chrono::{DateTime, Utc};
+use serde::Serialize;
+use uuid::Uuid;
 
 use common::{
     address::Address,
@@ -42,7 +46,7 @@ pub enum Decision {
 }
 
 /// What a message is instrumented for; at least one.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Purposes {
     pub opens: bool,
     pub links: Links,
@@ -158,21 +162,26 @@ fn check_recipients(case: &Case<'_>) -> Result<(), SkipReason> {
     Ok(())
 }
 
-/// Keeps the purposes that every recipient allows.
-fn consented(purposes: Purposes, case: &Case<'_>, now: DateTime<Utc>) -> Purposes {
+/// Tells whether a recipient may be observed for a purpose by the author of the message.
+pub fn allows(standing: &Standing, purpose: Purpose, case: &Case<'_>, now: DateTime<Utc>) -> bool {
     let rule = Rule::of(case.controller);
     // No event names a user that does not exist yet, so any name that is not in use will do.
-    let sender = case.user.map_or(UserId(uuid::Uuid::nil()), User::user_id);
-    let allow = |purpose| {
+    let sender = case.user.map_or(UserId(Uuid::nil()), User::user_id);
+    consent::decide(standing, purpose, sender, &rule, now).is_allowed()
+}
+
+/// Keeps the purposes that every recipient allows.
+fn consented(purposes: Purposes, case: &Case<'_>, now: DateTime<Utc>) -> Purposes {
+    let do_all_allow = |purpose| {
         case.standings.len() == case.recipients.len()
             && case
                 .standings
                 .iter()
-                .all(|standing| consent::decide(standing, purpose, sender, &rule, now).is_allowed())
+                .all(|standing| allows(standing, purpose, case, now))
     };
     Purposes {
-        opens: purposes.opens && allow(Purpose::Open),
-        links: if purposes.links != Links::No && allow(Purpose::Click) {
+        opens: purposes.opens && do_all_allow(Purpose::Open),
+        links: if purposes.links != Links::No && do_all_allow(Purpose::Click) {
             purposes.links
         } else {
             Links::No
@@ -187,13 +196,28 @@ impl Purposes {
     }
 }
 
+impl Display for Purposes {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let links = match self.links {
+            Links::Both => "links in HTML and plain text",
+            Links::Html => "links in HTML",
+            Links::No => "",
+            Links::Text => "links in plain text",
+        };
+        match (self.opens, self.links) {
+            (true, Links::No) => f.write_str("opens"),
+            (true, _) => write!(f, "opens and {links}"),
+            (false, _) => f.write_str(links),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use common::{
         config::{Config, ConsentRule},
         consent::{Author, Event, Profile, Scope, State},
     };
-    use uuid::Uuid;
 
     use super::*;
     use crate::control::LinkChoice;

@@ -5,12 +5,13 @@
 //! the edits over. Whatever fails on the way is a reason, and the message leaves as it came, without the control fields.
 //! All of it happens before the deadline; handing over takes no time.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use chrono::Utc;
 use futures_util::FutureExt;
 
 use common::{
+    config::Controller,
     ids::{ControllerId, MessageId},
     reason::SkipReason,
 };
@@ -143,7 +144,7 @@ impl Treatment<'_> {
             controller,
             login,
             choice: &intake.choice,
-            obstacle: self.obstacle,
+            obstacle: self.obstacle.or_else(|| self.silence(controller)),
             recipients: &intake.recipients,
             newcomers: Newcomers::Create,
         };
@@ -181,6 +182,16 @@ impl Treatment<'_> {
         };
         self.register_untouched(&draft, reason, &record).await;
         self.untouched(reason, &mut charge).await
+    }
+
+    /// Returns a reason while the links that we would write led nowhere.
+    fn silence(&self, controller: &Controller) -> Option<SkipReason> {
+        let is_up = !self.settings.config.milter.health_gate
+            || self
+                .milter
+                .health
+                .is_up(controller.base_url(), Instant::now());
+        (!is_up).then_some(SkipReason::CollectorDown)
     }
 
     async fn gather(&self, inquiry: &Inquiry<'_>) -> Result<Facts, Unavailable> {

@@ -194,6 +194,7 @@ fn text_that_ends_in_the_midst_of_something_is_left_alone() {
         "<p>x</p><select><option>y",
         "<p>x</p><svg>",
         "<p>x</p><template>",
+        "<p>x</p><frameset><frame></frameset>",
     ] {
         assert_eq!(reason(&html(content)), SkipReason::Malformed, "{content}");
     }
@@ -403,7 +404,7 @@ fn plain_text_alone_is_instrumented_if_its_links_may_be() {
 }
 
 #[test]
-fn twins_share_a_number_and_text_is_left_alone_unless_asked() {
+fn twins_share_a_number_and_links_in_text_stay_unless_asked() {
     let raw = multipart(
         "alternative",
         &[
@@ -426,7 +427,11 @@ fn twins_share_a_number_and_text_is_left_alone_unless_asked() {
         ),
         2
     );
-    assert!(html_only.contains("https://a.example/1 https://b.example/2\r\n\r\n--=_x"));
+    // The text keeps its links, and tells what the HTML beside it reports.
+    let (text, _) = html_only.split_once("text/html").unwrap();
+    assert!(text.contains("https://a.example/1 https://b.example/2\r\n\r\nThis message reports"));
+    assert_eq!(count(text, "/c/"), 1);
+    assert_eq!(count(text, "/l/"), 0);
     assert!(text_only.contains("<a href=\"https://b.example/2\">"));
     assert_eq!(count(&text_only, "/l/"), 2);
 }

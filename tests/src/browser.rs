@@ -7,7 +7,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use fantoccini::{Client, ClientBuilder, wd::WebDriverCompatibleCommand};
 use hyper::Method;
 use hyper_util::client::legacy::connect::HttpConnector;
-use rustix::process::Signal;
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use url::Url;
@@ -38,7 +38,7 @@ impl Browser {
             // Whatever the browser wants to keep goes with the folder.
             .env("HOME", scratch.path())
             .env("TMPDIR", scratch.folder("tmp", None));
-        let mut driver = Server::start(&scratch, "chromedriver", &mut command, Signal::TERM);
+        let mut driver = Server::start(&scratch, "chromedriver", &mut command, Signal::SIGTERM);
         while TcpStream::connect(("127.0.0.1", port.number()))
             .await
             .is_err()

@@ -16,7 +16,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use rustix::process::Signal;
+use nix::sys::signal::Signal;
 use tokio::sync::{Mutex, OnceCell};
 use tokio_postgres::{Client, NoTls, types::ToSql};
 
@@ -168,23 +168,23 @@ impl Cluster {
 
     /// Stops the server where it is: connections hang.
     pub fn pause(&self) {
-        self.signal_all(Signal::STOP);
+        self.signal_all(Signal::SIGSTOP);
     }
 
     /// Lets a paused server go on.
     pub fn resume(&self) {
-        self.signal_all(Signal::CONT);
+        self.signal_all(Signal::SIGCONT);
     }
 
     /// Kills the server and all its processes: connections break, and later ones are refused.
     pub fn kill9(&mut self) {
-        self.signal_all(Signal::KILL);
+        self.signal_all(Signal::SIGKILL);
         self.server.kill9();
     }
 
     /// Stops the server in good order, breaking connections.
     pub fn stop(&mut self) {
-        self.server.signal(Signal::INT);
+        self.server.signal(Signal::SIGINT);
         self.server.terminate();
     }
 
@@ -202,8 +202,8 @@ impl Cluster {
         let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
         self.server.signal(signal);
         for child in children.unwrap_or_default().split_whitespace() {
-            if let Some(child) = child.parse().ok().and_then(rustix::process::Pid::from_raw) {
-                let _ = rustix::process::kill_process(child, signal);
+            if let Some(child) = child.parse().ok().map(nix::unistd::Pid::from_raw) {
+                let _ = nix::sys::signal::kill(child, signal);
             }
         }
     }
@@ -224,7 +224,7 @@ async fn serve(scratch: &Scratch, data: &Path, socket: &Path) -> Server {
         command.arg("-c").arg(setting);
     }
     // QUIT ends the server at once, yet removes what it keeps outside of its folder.
-    let server = Server::start(scratch, "postgresql", &mut command, Signal::QUIT);
+    let server = Server::start(scratch, "postgresql", &mut command, Signal::SIGQUIT);
     server
         .log()
         .wait_for("database system is ready to accept connections")

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::Signal;
+use nix::sys::signal::Signal;
 use tokio::net::UnixStream;
 
 use crate::{
@@ -66,7 +66,7 @@ impl OpenDkim {
         let mut command = Command::new(program);
         command.arg("-f").arg("-x").arg(configuration);
         // On TERM it takes five seconds to end, and it has nothing to save.
-        let mut server = Server::start(&scratch, "opendkim", &mut command, Signal::KILL);
+        let mut server = Server::start(&scratch, "opendkim", &mut command, Signal::SIGKILL);
         // It says nothing when it is ready.
         while UnixStream::connect(&socket).await.is_err() {
             assert!(server.is_running(), "opendkim ended:\n{}", server.log());

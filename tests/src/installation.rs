@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::Signal;
+use nix::sys::signal::Signal;
 use tokio::net::{TcpStream, UnixStream};
 use toml::{Table, Value};
 
@@ -158,7 +158,12 @@ impl Installation {
     }
 
     fn start(&self, name: &str) -> Program {
-        let server = Server::start(&self.scratch, name, &mut self.command(name), Signal::TERM);
+        let server = Server::start(
+            &self.scratch,
+            name,
+            &mut self.command(name),
+            Signal::SIGTERM,
+        );
         Program { server }
     }
 
@@ -238,7 +243,7 @@ impl Builder {
 impl Program {
     /// Makes the program read its configuration again.
     pub fn reload(&self) {
-        self.server.signal(Signal::HUP);
+        self.server.signal(Signal::SIGHUP);
     }
 
     async fn wait_until_ready<T>(&mut self, connect: impl Fn() -> T)

@@ -15,9 +15,11 @@
 
 pub mod artefacts;
 pub mod browser;
+pub mod cpu;
 pub mod database;
 pub mod dkim;
 pub mod installation;
+pub mod load;
 pub mod log;
 pub mod messages;
 pub mod port;

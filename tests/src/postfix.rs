@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::Signal;
+use nix::sys::signal::Signal;
 
 use crate::{
     log::{Log, PATIENCE},
@@ -172,7 +172,7 @@ impl Builder {
         // In the foreground (-d), speaking to standard output (-s), and so within our process group.
         let mut master = Command::new(daemons().join("master"));
         master.arg("-c").arg(&etc).args(["-d", "-s"]);
-        let server = Server::start(&scratch, "postfix", &mut master, Signal::TERM);
+        let server = Server::start(&scratch, "postfix", &mut master, Signal::SIGTERM);
         server.log().wait_for("daemon started").await;
         Postfix {
             server,

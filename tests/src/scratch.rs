@@ -133,7 +133,7 @@ pub fn give_to(path: &Path, owner: &str) {
 
 /// Tells whether we have root's rights.
 pub fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
+    nix::unistd::geteuid().is_root()
 }
 
 impl Drop for Inner {

@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
 
 use crate::{
     log::{Log, PATIENCE},
@@ -42,7 +45,7 @@ impl Server {
         scratch.hold(child.id(), signal_name(stop));
         Self {
             name: name.to_owned(),
-            group: Pid::from_child(&child),
+            group: Pid::from_raw(child.id().cast_signed()),
             child,
             status: None,
             stop,
@@ -64,23 +67,23 @@ impl Server {
     /// Sends a signal to the process and those that it started.
     pub fn signal(&self, signal: Signal) {
         if self.status.is_none() {
-            let _ = kill_process_group(self.group, signal);
+            let _ = killpg(self.group, signal);
         }
     }
 
     /// Stops the process where it is, as a machine does that hangs.
     pub fn pause(&self) {
-        self.signal(Signal::STOP);
+        self.signal(Signal::SIGSTOP);
     }
 
     /// Lets a paused process go on.
     pub fn resume(&self) {
-        self.signal(Signal::CONT);
+        self.signal(Signal::SIGCONT);
     }
 
     /// Ends the process at once, as `kill -9` does, and waits for its end.
     pub fn kill9(&mut self) -> ExitStatus {
-        self.signal(Signal::KILL);
+        self.signal(Signal::SIGKILL);
         self.wait(PATIENCE).unwrap()
     }
 
@@ -107,7 +110,7 @@ impl Server {
             self.status = self.child.try_wait().unwrap();
             if self.status.is_some() {
                 // What it started must not outlive it.
-                let _ = kill_process_group(self.group, Signal::KILL);
+                let _ = killpg(self.group, Signal::SIGKILL);
                 self.scratch.free(self.child.id());
             } else if Instant::now() >= deadline {
                 return None;
@@ -127,7 +130,7 @@ impl Drop for Server {
         self.resume();
         self.signal(self.stop);
         if self.wait(Duration::from_secs(10)).is_none() {
-            self.signal(Signal::KILL);
+            self.signal(Signal::SIGKILL);
             let _ = self.wait(Duration::from_secs(10));
         }
     }
@@ -167,11 +170,7 @@ pub fn command_as(user: &str, program: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
+/// `kill -s` knows signals without their prefix.
 fn signal_name(signal: Signal) -> &'static str {
-    match signal {
-        Signal::INT => "INT",
-        Signal::QUIT => "QUIT",
-        Signal::KILL => "KILL",
-        _ => "TERM",
-    }
+    signal.as_str().trim_start_matches("SIG")
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use actix_web::{
     HttpResponse,
-    web::{Data, Json, Path},
+    web::{Data, Path},
 };
 use chrono::{DateTime, Utc};
 use common::{
@@ -13,23 +13,19 @@ use common::{
     ids::MessageId,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::messages::MessageJson;
-use crate::{auth::CurrentUser, failure::Failure, sender::client, state::State};
+use crate::{
+    auth::{CheckedJson, CurrentUser},
+    failure::Failure,
+    sender::client,
+    state::State,
+};
 
 /// The newest hits are shown; a message that was swept by machines all day has more than anybody reads.
 const MOST_EVENTS: i64 = 1000;
-
-#[derive(Serialize)]
-struct Answer {
-    #[serde(flatten)]
-    message: MessageJson,
-    events: Vec<Event>,
-    links: Vec<LinkJson>,
-    record: Option<Value>,
-}
 
 #[derive(Serialize)]
 struct Event {
@@ -102,12 +98,14 @@ pub async fn show(
         .map(|hit| event(hit, &by_ordinal, alone.as_ref()))
         .collect();
     events.reverse();
-    let answer = Answer {
-        message: MessageJson::new(message, recipients),
-        events,
-        links: links.iter().map(link).collect(),
-        record,
-    };
+    let links: Vec<LinkJson> = links.iter().map(link).collect();
+    let mut answer = json!(MessageJson::new(message, recipients));
+    if let Value::Object(answer) = &mut answer {
+        answer.insert("events".into(), json!(events));
+        // In place of the word whether links were rewritten: here stand those that were.
+        answer.insert("links".into(), json!(links));
+        answer.insert("record".into(), json!(record));
+    }
     Ok(HttpResponse::Ok().json(answer))
 }
 
@@ -117,17 +115,17 @@ pub async fn show(
 ///
 /// Fails if the user has no such message, or the database does not answer.
 pub async fn change(
-    current: CurrentUser,
+    change: CheckedJson<Change>,
     state: Data<State>,
     id: Path<Uuid>,
-    change: Json<Change>,
 ) -> Result<HttpResponse, Failure> {
+    let current = &change.current;
     let mut connection = state.db.get().await?;
     let is_found = rows::mute(
         current.controller_id(),
         current.id(),
         MessageId(*id),
-        change.muted,
+        change.body.muted,
         &mut connection,
     )
     .await?;

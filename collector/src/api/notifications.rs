@@ -3,7 +3,7 @@
 
 use actix_web::{
     HttpResponse,
-    web::{Data, Json, Query},
+    web::{Data, Query},
 };
 use chrono::{DateTime, Utc};
 use common::{
@@ -14,7 +14,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{auth::CurrentUser, failure::Failure, sender::texts::notification, state::State};
+use crate::{
+    auth::{CheckedJson, CurrentUser},
+    failure::Failure,
+    sender::texts::notification,
+    state::State,
+};
 
 const USUAL: i64 = 100;
 const MOST: i64 = 500;
@@ -95,15 +100,18 @@ pub async fn list(
 /// # Errors
 ///
 /// Fails if the database does not answer.
-pub async fn read(
-    current: CurrentUser,
-    state: Data<State>,
-    read: Json<Read>,
-) -> Result<HttpResponse, Failure> {
+pub async fn read(read: CheckedJson<Read>, state: Data<State>) -> Result<HttpResponse, Failure> {
+    let current = &read.current;
     let (controller, user) = (current.controller_id(), current.id());
     let mut connection = state.db.get().await?;
-    notifications_feed::mark_read(controller, user, read.up_to, Utc::now(), &mut connection)
-        .await?;
+    notifications_feed::mark_read(
+        controller,
+        user,
+        read.body.up_to,
+        Utc::now(),
+        &mut connection,
+    )
+    .await?;
     let unread = notifications_feed::unread(controller, user, &mut connection).await?;
     Ok(HttpResponse::Ok().json(json!({ "unread": unread })))
 }

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `/api/v1/settings`: what the user has chosen, within what the organisation allows.
 
-use actix_web::{
-    HttpResponse,
-    web::{Data, Json},
-};
+use actix_web::{HttpResponse, web::Data};
 use chrono_tz::Tz;
 use common::{
     config::Controller,
@@ -13,7 +10,11 @@ use common::{
 };
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{auth::CurrentUser, failure::Failure, state::State};
+use crate::{
+    auth::{CheckedJson, CurrentUser},
+    failure::Failure,
+    state::State,
+};
 
 /// Settings as the API shows them: what holds, so within the ceilings.
 #[derive(Serialize)]
@@ -64,11 +65,11 @@ pub async fn show(current: CurrentUser) -> HttpResponse {
 ///
 /// Fails if a value cannot be meant or is not allowed, or the database does not answer.
 pub async fn change(
-    current: CurrentUser,
+    change: CheckedJson<Change>,
     state: Data<State>,
-    change: Json<Change>,
 ) -> Result<HttpResponse, Failure> {
-    let changes = changes(change.into_inner(), &current.controller)?;
+    let current = change.current;
+    let changes = changes(change.body, &current.controller)?;
     let mut connection = state.db.get().await?;
     let user = users::change(
         current.controller_id(),

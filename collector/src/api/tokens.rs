@@ -4,7 +4,7 @@
 use actix_web::{
     HttpResponse,
     http::StatusCode,
-    web::{Data, Json, Path},
+    web::{Data, Path},
 };
 use chrono::{DateTime, Utc};
 use common::db::api_tokens::{self, ApiToken};
@@ -13,7 +13,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
-    auth::{CurrentUser, secret},
+    auth::{CheckedJson, CurrentUser, secret},
     failure::Failure,
     state::State,
 };
@@ -75,11 +75,10 @@ pub async fn list(current: CurrentUser, state: Data<State>) -> Result<HttpRespon
 ///
 /// Fails if the name is too long, there are too many tokens, or the database does not answer.
 pub async fn create(
-    current: CurrentUser,
+    wanted: CheckedJson<Wanted>,
     state: Data<State>,
-    wanted: Json<Wanted>,
 ) -> Result<HttpResponse, Failure> {
-    let (row, token) = make(&current, &state, &wanted.name).await?;
+    let (row, token) = make(&wanted.current, &state, &wanted.body.name).await?;
     Ok(HttpResponse::build(StatusCode::CREATED).json(TokenJson::new(row, Some(token))))
 }
 

@@ -7,6 +7,7 @@
 mod cookie;
 mod current_user;
 mod form;
+mod json;
 mod origin;
 mod peer;
 pub mod secret;
@@ -18,5 +19,6 @@ pub use self::{
     cookie::{end_cookie, session_cookie, session_secret},
     current_user::{Credential, CurrentUser},
     form::{CheckedForm, OwnForm},
+    json::CheckedJson,
     site::{Visitor, controllers_at},
 };

@@ -47,6 +47,8 @@ enum Command {
     /// Record, show, prove, withdraw and erase consent
     #[command(subcommand)]
     Consent(cli::consent::Command),
+    /// Check the installation and say what to do
+    Doctor,
     /// Make, rotate and list signing keys
     #[command(subcommand)]
     Keys(cli::keys::Command),
@@ -55,6 +57,9 @@ enum Command {
     Link(cli::link::Command),
     /// Bring the schema of the database up to date
     Migrate,
+    /// Look after the lists that tell whose network an address belongs to
+    #[command(subcommand)]
+    Networks(cli::networks::Command),
     /// Keep and list the texts that people saw
     #[command(subcommand)]
     Notice(cli::notice::Command),
@@ -118,9 +123,11 @@ async fn dispatch(command: &Command, context: &Context) -> anyhow::Result<()> {
         }
         Command::Audit(command) => cli::audit::run(command, context).await,
         Command::Consent(command) => cli::consent::run(command, context).await,
+        Command::Doctor => cli::doctor::run(context).await,
         Command::Keys(command) => cli::keys::run(command, context),
         Command::Link(command) => cli::link::run(command, context),
         Command::Migrate => cli::migrate::run(context).await,
+        Command::Networks(command) => cli::networks::run(command, context),
         Command::Notice(command) => cli::notice::run(command, context).await,
         Command::Retention(command) => cli::retention::run(command, context).await,
         Command::Token(command) => cli::token::run(command, context).await,

@@ -39,9 +39,6 @@ impl Agent {
         let text = lowered(field);
         let os = os(&text);
         let is_webkit = text.contains("applewebkit/");
-        let is_ios_browser = ["crios/", "fxios/", "edgios/"]
-            .iter()
-            .any(|word| text.contains(word));
         Self {
             client: client(&text, os),
             os,
@@ -50,8 +47,7 @@ impl Agent {
             is_antique: is_antique(&text, os),
             is_safari: is_webkit
                 && text.contains("safari/")
-                && matches!(os, Os::Ios | Os::Mac)
-                && (is_ios_browser || text.contains("version/"))
+                && (os == Os::Ios || (os == Os::Mac && text.contains("version/")))
                 && !text.contains("chrome/"),
             is_mobile_web_view: match os {
                 Os::Android => text.contains("; wv)"),
@@ -134,7 +130,7 @@ fn cfnetwork(text: &str) -> Option<Client> {
     if !rest.contains("cfnetwork/") {
         return None;
     }
-    let kind = if product.contains("mail") {
+    let kind = if product.contains("mail") || product == "spark" {
         ClientKind::MailApp
     } else {
         ClientKind::Unknown

@@ -14,9 +14,13 @@ mod explain;
 mod features;
 mod network;
 mod network_files;
+#[cfg(test)]
+mod properties;
 mod published;
 mod reason;
 mod rules;
+#[cfg(test)]
+mod testing;
 mod tokens;
 mod wording;
 
@@ -27,7 +31,7 @@ pub use self::{
     explain::explain,
     features::{Features, Method, RequestParts, Salt, extract},
     network::{Network, Networks},
-    network_files::{NetworkFileError, check_change, parse_networks, write_networks},
+    network_files::{NetworkFileError, NetworkList, check_change, parse_networks, write_networks},
     reason::ReasonId,
     rules::{RULES_VERSION, classify, classify_at_once},
     wording::{Icon, State, actor, icon, state},

@@ -11,7 +11,10 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use prefix_trie::PrefixMap;
 use serde::{Deserialize, Serialize};
 
-use super::published::{PREFIXES, SYSTEMS};
+use super::{
+    network_files::NetworkList,
+    published::{PREFIXES, SYSTEMS},
+};
 
 /// The owner of a network, as far as the rules care.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
@@ -183,16 +186,13 @@ impl Networks {
     }
 
     /// Returns the compiled-in networks and, over them, the operator's.
-    ///
-    /// `covers_hosting` says that the operator's lists tell data centres from homes, so that absence from them counts.
-    pub fn with_files(
-        entries: impl IntoIterator<Item = (IpNet, Network)>,
-        covers_hosting: bool,
-    ) -> Self {
+    pub fn with_files(lists: impl IntoIterator<Item = NetworkList>) -> Self {
         let mut networks = Self::compiled_in();
-        networks.covers_hosting = covers_hosting;
-        for (prefix, network) in entries {
-            networks.add([prefix], network);
+        for list in lists {
+            networks.covers_hosting |= list.is_complete;
+            for (prefix, network) in list.entries {
+                networks.add([prefix], network);
+            }
         }
         networks
     }
@@ -343,8 +343,12 @@ mod tests {
             Networks::empty().label(Some("192.0.2.1".parse().unwrap()), None),
             Network::NoData
         );
+        let complete = NetworkList {
+            entries: Vec::new(),
+            is_complete: true,
+        };
         assert_eq!(
-            Networks::with_files([], true).label(Some("192.0.2.1".parse().unwrap()), None),
+            Networks::with_files([complete]).label(Some("192.0.2.1".parse().unwrap()), None),
             Network::Other
         );
     }

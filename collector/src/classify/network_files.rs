@@ -17,6 +17,17 @@ const LARGEST: usize = 64 << 20;
 /// More prefixes than this are refused.
 const MOST: usize = 500_000;
 
+/// A list of networks.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NetworkList {
+    pub entries: Vec<(IpNet, Network)>,
+    /// It covers the whole internet, so that an address that is not on it belongs to no data centre.
+    pub is_complete: bool,
+}
+
+/// The first line of a list of our own that is complete.
+const COMPLETE: &str = "#!complete";
+
 /// Why a list was refused. What was loaded before stays in force.
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkFileError {
@@ -50,7 +61,7 @@ pub enum NetworkFileError {
 pub fn parse_networks(
     bytes: &[u8],
     label: Option<Network>,
-) -> Result<Vec<(IpNet, Network)>, NetworkFileError> {
+) -> Result<NetworkList, NetworkFileError> {
     if bytes.len() > LARGEST {
         return Err(NetworkFileError::Size);
     }
@@ -63,13 +74,21 @@ pub fn parse_networks(
         Some(_) => lines(text, label)?,
     };
     check(&entries)?;
-    Ok(entries)
+    let first = text.lines().next().unwrap_or_default();
+    Ok(NetworkList {
+        entries,
+        is_complete: first == COMPLETE || first.contains('\t'),
+    })
 }
 
-/// Writes prefixes as a plain list with labels, which [`parse_networks`] reads.
-pub fn write_networks(entries: &[(IpNet, Network)]) -> String {
+/// Writes a list in a form of our own, a prefix and a label a line, which [`parse_networks`] reads.
+pub fn write_networks(list: &NetworkList) -> String {
     let mut text = String::new();
-    for (prefix, network) in entries {
+    if list.is_complete {
+        text.push_str(COMPLETE);
+        text.push('\n');
+    }
+    for (prefix, network) in &list.entries {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{prefix} {}", network.code());
     }
@@ -240,6 +259,7 @@ mod tests {
     fn parse(text: &str) -> Vec<(String, Network)> {
         parse_networks(text.as_bytes(), None)
             .unwrap()
+            .entries
             .into_iter()
             .map(|(prefix, network)| (prefix.to_string(), network))
             .collect()
@@ -321,9 +341,10 @@ mod tests {
     fn plain_lists_need_a_label() {
         let text = b"# a comment\n192.0.2.0/24\n198.51.100.7\n";
 
-        let entries = parse_networks(text, Some(Network::WebGateway)).unwrap();
+        let list = parse_networks(text, Some(Network::WebGateway)).unwrap();
 
-        assert_eq!(entries.len(), 2);
+        assert_eq!(list.entries.len(), 2);
+        assert!(!list.is_complete);
         assert!(matches!(
             parse_networks(text, None),
             Err(NetworkFileError::Form)
@@ -332,11 +353,15 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        let entries = parse_networks(b"192.0.2.0/24", Some(Network::Hosting)).unwrap();
+        let plain = parse_networks(b"192.0.2.0/24", Some(Network::Hosting)).unwrap();
+        let complete = parse_networks(b"3.0.0.0\t3.0.2.255\t16509\tUS\tAMAZON-02", None).unwrap();
 
-        let text = write_networks(&entries);
+        assert!(complete.is_complete);
+        for list in [plain, complete] {
+            let text = write_networks(&list);
 
-        assert_eq!(parse_networks(text.as_bytes(), None).unwrap(), entries);
+            assert_eq!(parse_networks(text.as_bytes(), None).unwrap(), list);
+        }
     }
 
     #[test]

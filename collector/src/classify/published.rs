@@ -234,8 +234,7 @@ pub(super) const PREFIXES: &[(Network, &[&str])] = &[
 
 /// Autonomous systems by owner, out of the regional registries.
 pub(super) const SYSTEMS: &[(Network, &[u32])] = &[
-    // Akamai's system for the relay; Cloudflare's and Fastly's carry much else and are told by prefix.
-    (Network::AppleRelay, &[36183]),
+    // None for Apple's relay: its hosts' systems carry much else, so it is told by prefix alone.
     (Network::Barracuda, &[15324]),
     (Network::Cisco, &[16417]),
     (Network::FireEye, &[17330]),

@@ -136,7 +136,8 @@ const RULES: &[Rule] = &[
     rule(R04b, UNKNOWN, 30, |c| c.hit.is_honeypot && c.is_lone_late_person()),
     rule(R04a, SCANNER, 97, |c| c.hit.is_honeypot),
     rule(R04e, UNKNOWN, 35, |c| {
-        (c.is_strong() || c.is_open_by_mail_program()) && (c.was_tainted() || c.became_tainted())
+        let is_sure = c.is_strong() || c.is_open_by_mail_program() || c.is(Client::ImageProxy);
+        is_sure && (c.was_tainted() || c.became_tainted())
     }),
     rule(R04c, SCANNER, 90, |c| c.was_tainted()),
     rule(R04d, SCANNER, 85, |c| c.became_tainted()),
@@ -237,3 +238,6 @@ fn is_filtered(case: &Case<'_>) -> bool {
     case.context.exchanger.is_gateway()
         || case.context.exchanger == super::context::MailExchanger::Microsoft
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::classify::{
     AddressHistory, Class, Context, Features, Kind, MailExchanger, Neighbour, Networks, ReasonId,
@@ -212,20 +212,20 @@ struct Hit {
     kind: Kind,
     #[serde(default = "get")]
     method: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     headers: HashMap<String, String>,
     ip: Option<IpAddr>,
     asn: Option<u32>,
     secs_since_sent: f64,
     secs_since_delivered: Option<f64>,
     message: Message,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     history: Vec<Other>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     after: Vec<Other>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     ip_recent: IpRecent,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     sender: Sender,
 }
 
@@ -244,10 +244,10 @@ fn get() -> String {
 
 #[derive(Deserialize)]
 struct Message {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     links: u32,
     link: Option<u16>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     honeypot: bool,
     mx: Option<MailExchanger>,
 }
@@ -263,23 +263,190 @@ struct Other {
     ip: Option<String>,
     ua: Option<String>,
     method: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     honeypot: bool,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct IpRecent {
+    #[serde(deserialize_with = "or_default")]
     recipients_10m: u32,
+    #[serde(deserialize_with = "or_default")]
     honeypot_24h: bool,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Sender {
+    #[serde(deserialize_with = "or_default")]
     cookie: bool,
+    #[serde(deserialize_with = "or_default")]
     ip_match: bool,
+    #[serde(deserialize_with = "or_default")]
     ua_match: bool,
+    #[serde(deserialize_with = "or_default")]
     same_org: bool,
     view_signal_secs: Option<f64>,
+}
+
+/// Takes `null` for nothing said.
+fn or_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn verdicts(moment: Moment, input: &str) -> anyhow::Result<Vec<Value>> {
+        let mut output = Vec::new();
+        run(moment, input.as_bytes(), &mut output)?;
+        let text = String::from_utf8(output)?;
+        Ok(text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect())
+    }
+
+    const HIT: &str = r#"{"id":"a","kind":"click","method":"GET","headers":{"User-Agent":"curl/8"},"ip":"192.0.2.1","asn":null,"secs_since_sent":60,"message":{"links":1,"link":1,"mx":"somebody new"},"unheard-of":1}"#;
+
+    #[test]
+    fn a_line_gives_a_line() {
+        let verdicts = verdicts(Moment::Settled, &format!("{HIT}\n\n{HIT}")).unwrap();
+
+        assert_eq!(verdicts.len(), 2);
+        assert_eq!(
+            verdicts[0],
+            json!({"id": "a", "class": "security-scanner", "confidence": 92, "reasons": ["R10a"]})
+        );
+    }
+
+    #[test]
+    fn a_malformed_line_is_named_after_the_verdicts_before_it() {
+        let mut output = Vec::new();
+        let input = format!("{HIT}\n{{\"id\":1}}\n");
+
+        let error = run(Moment::Settled, input.as_bytes(), &mut output).unwrap_err();
+
+        assert_eq!(error.to_string(), "line 2 is no hit");
+        assert_eq!(output.iter().filter(|byte| **byte == b'\n').count(), 1);
+    }
+
+    #[test]
+    fn an_endless_line_is_refused_without_being_kept() {
+        let endless = std::io::BufReader::new(std::io::repeat(b'x'));
+
+        let error = run(Moment::Settled, endless, Vec::new()).unwrap_err();
+
+        assert_eq!(error.to_string(), "line 1 is longer than 1048576 bytes");
+    }
+
+    /// What the gates count a class as.
+    fn bucket(class: &str) -> &'static str {
+        match class {
+            "human" | "image-proxy-on-open" => "person",
+            "duplicate" | "self" => "ignored",
+            "unknown" => "unknown",
+            _ => "machine",
+        }
+    }
+
+    /// The gates over labelled hits: right classes, false people and machines, lost people and people, in that order.
+    struct Gates {
+        rows: usize,
+        right: usize,
+        false_people: usize,
+        machines: usize,
+        lost_people: usize,
+        people: usize,
+    }
+
+    fn gates(rows: &[Value], verdicts: &[Value]) -> Gates {
+        let mut gates = Gates {
+            rows: rows.len(),
+            right: 0,
+            false_people: 0,
+            machines: 0,
+            lost_people: 0,
+            people: 0,
+        };
+        for (row, verdict) in rows.iter().zip(verdicts) {
+            assert_eq!(row["id"], verdict["id"]);
+            let class = verdict["class"].as_str().unwrap();
+            let mut accepted = vec![row["expect"]["class"].as_str().unwrap()];
+            accepted.extend(
+                row["expect"]["accept"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .filter_map(Value::as_str),
+            );
+            let is_accepted = |wanted| accepted.iter().any(|class| bucket(class) == wanted);
+            gates.right += usize::from(accepted.contains(&class));
+            if row["expect"]["bucket"] == "human" && is_accepted("person") {
+                gates.people += 1;
+                gates.lost_people +=
+                    usize::from(bucket(class) == "machine" && !is_accepted("machine"));
+            }
+            if ["machine", "ignored"].contains(&row["expect"]["bucket"].as_str().unwrap()) {
+                gates.machines += 1;
+                gates.false_people +=
+                    usize::from(bucket(class) == "person" && !is_accepted("person"));
+            }
+        }
+        gates
+    }
+
+    #[test]
+    fn labelled_hits_pass_the_gates() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/hits-dev.jsonl");
+        let Ok(text) = fs::read_to_string(&path) else {
+            eprintln!("skipped: no labelled hits at \"{}\"", path.display());
+            return;
+        };
+        let rows: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+
+        let settled = gates(&rows, &verdicts(Moment::Settled, &text).unwrap());
+        let at_once = gates(&rows, &verdicts(Moment::AtOnce, &text).unwrap());
+
+        assert!(settled.right * 100 >= settled.rows * 97);
+        assert!(settled.false_people * 100 <= settled.machines);
+        assert!(settled.lost_people * 100 <= settled.people);
+        assert_eq!(at_once.false_people, 0);
+    }
+
+    #[test]
+    fn labelled_machines_stay_machines_without_network_data() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/hits-dev.jsonl");
+        let Ok(text) = fs::read_to_string(&path) else {
+            eprintln!("skipped: no labelled hits at \"{}\"", path.display());
+            return;
+        };
+        let rows: Vec<Value> = text
+            .lines()
+            .map(|line| {
+                let mut row: Value = serde_json::from_str(line).unwrap();
+                row["asn"] = Value::Null;
+                row
+            })
+            .collect();
+        let blind: String = rows.iter().map(|row| format!("{row}\n")).collect();
+
+        let gates = gates(&rows, &verdicts(Moment::Settled, &blind).unwrap());
+
+        assert!(gates.machines > 0);
+        assert_eq!(gates.false_people, 0);
+    }
 }

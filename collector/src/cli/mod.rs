@@ -4,9 +4,11 @@
 pub mod audit;
 pub mod classify;
 pub mod consent;
+pub mod doctor;
 pub mod keys;
 pub mod link;
 pub mod migrate;
+pub mod networks;
 pub mod notice;
 pub mod retention;
 pub mod token;

@@ -10,6 +10,7 @@ mod alarm;
 pub(crate) mod cover;
 mod hit;
 mod log;
+mod memory;
 mod record;
 mod replay;
 mod segment;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! One transaction for each batch: consent asked again, then hits and their settlement written.
+//!
+//! What was read before is not read again as long as nothing changed; the transaction makes sure of that.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::Instant,
 };
@@ -10,20 +12,17 @@ use std::{
 use chrono::{DateTime, Utc};
 use common::{
     config::Config,
-    consent::{Rule, Standing},
-    db::{
-        Connection, DbError, Transactions, hits,
-        recordings::{self, Recording},
-        settlements::{self, Settlement},
-        standings,
-    },
+    consent::Rule,
+    db::{self, Connection, DbError, hits, recordings, standings},
     ids::{ControllerId, MessageId, SubjectRef},
     keys::KeyRing,
 };
+use uuid::Uuid;
 
 use super::{
     Alarm, Hit,
     cover::{self, Facts},
+    memory::{Memory, Remembered},
 };
 use crate::{
     classify::{
@@ -43,14 +42,14 @@ pub struct Recorder {
     metrics: Arc<Metrics>,
 }
 
-/// What became of a batch.
-struct Written {
-    /// When its first verdict is to be settled.
-    due: Option<DateTime<Utc>>,
-    dropped: Vec<Dropped>,
+/// A connection and what it remembers.
+pub(super) struct Session {
+    connection: Connection,
+    memory: Memory,
 }
 
-type Standings = HashMap<ControllerId, HashMap<SubjectRef, Standing>>;
+/// How often a batch is tried again because a message had gone: one of its messages may, another just then, hardly more.
+const REFUSALS: usize = 3;
 
 impl Recorder {
     /// Makes a recorder.
@@ -69,6 +68,26 @@ impl Recorder {
         }
     }
 
+    /// Connects, and does all that a batch does, with nothing: afterwards the connection knows every statement, and the
+    /// first batch takes no longer than later ones.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the database cannot be reached, or has not the schema.
+    pub(super) async fn connect(&self) -> Result<Session, DbError> {
+        let mut session = Session {
+            connection: db::connect(self.config.database.url.expose()).await?,
+            memory: Memory::default(),
+        };
+        recordings::epochs(&self.controllers(), &mut session.connection).await?;
+        self.read(&[Uuid::nil()], &mut session).await?;
+        for controller in &self.config.controllers {
+            standings::by_subject(&controller.id, &[], &self.keys, &mut session.connection).await?;
+        }
+        self.write(&[], &mut session).await?;
+        Ok(session)
+    }
+
     /// Writes a batch down; when this returns, all of it is committed that may be kept.
     ///
     /// # Errors
@@ -79,100 +98,118 @@ impl Recorder {
         &self,
         batch: &[&Hit],
         now: DateTime<Utc>,
-        connection: &mut Connection,
+        session: &mut Session,
     ) -> Result<(), DbError> {
         let started = Instant::now();
-        let written = connection
-            .transaction(async |connection| self.write(batch, now, connection).await)
-            .await?;
-        if let Some(due) = written.due {
-            self.alarm.set(due);
+        let mut attempts = 0;
+        let (rows, dropped) = loop {
+            self.recall(batch, session).await?;
+            let (rows, dropped) = self.judge(batch, now, &session.memory);
+            match self.write(&rows, session).await {
+                Ok(true) => break (rows, dropped),
+                // Consent has changed meanwhile: ask again.
+                Ok(false) => session.memory.forget(),
+                // A message has gone meanwhile.
+                Err(error) if error.is_refusal() && attempts < REFUSALS => {
+                    attempts += 1;
+                    session.memory.forget();
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        if let Some(earliest) = rows.iter().map(|row| row.at).min() {
+            self.alarm
+                .set(earliest + self.config.classify.settle.delta());
         }
         self.metrics.batch(batch.len(), started.elapsed());
-        self.metrics.recorded(batch.len() - written.dropped.len());
-        for reason in written.dropped {
+        self.metrics.recorded(rows.len());
+        for reason in dropped {
             self.metrics.dropped(reason);
         }
         Ok(())
     }
 
-    /// Does all that a batch does, with nothing: afterwards the connection knows every statement, and the first batch
-    /// takes no longer than later ones.
-    pub(super) async fn warm_up(&self, connection: &mut Connection) -> Result<(), DbError> {
-        let controllers: Vec<&str> = self.controllers();
-        recordings::lock(&controllers, &[], connection).await?;
-        for controller in &self.config.controllers {
-            standings::by_subject(&controller.id, &[], &self.keys, connection).await?;
+    /// Sees to it that all messages of a batch are remembered that exist.
+    async fn recall(&self, batch: &[&Hit], session: &mut Session) -> Result<(), DbError> {
+        let wanted: HashSet<MessageId> = batch.iter().map(|hit| hit.message).collect();
+        if !session.memory.make_room(wanted.len()) {
+            tracing::debug!("more messages than are remembered");
         }
-        hits::insert(&[], connection).await?;
-        settlements::schedule(&[], connection).await?;
+        let missing = wanted
+            .iter()
+            .filter(|message| session.memory.find(**message).is_none());
+        let missing: Vec<Uuid> = missing.map(|message| message.0).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let epochs = recordings::epochs(&self.controllers(), &mut session.connection).await?;
+        if session.memory.epochs() == epochs {
+            return self.read(&missing, session).await;
+        }
+        session.memory.enter(epochs);
+        let all: Vec<Uuid> = wanted.into_iter().map(|message| message.0).collect();
+        self.read(&all, session).await
+    }
+
+    async fn read(&self, messages: &[Uuid], session: &mut Session) -> Result<(), DbError> {
+        let Session { connection, memory } = session;
+        let recordings = recordings::find(&self.controllers(), messages, connection).await?;
+        let mut wanted: HashMap<ControllerId, HashSet<SubjectRef>> = HashMap::new();
+        for recording in recordings.values() {
+            wanted
+                .entry(recording.controller.clone())
+                .or_default()
+                .extend(&recording.recipients);
+        }
+        let mut standings = HashMap::with_capacity(wanted.len());
+        for (controller, subjects) in wanted {
+            let subjects: Vec<SubjectRef> = subjects.into_iter().collect();
+            let found =
+                standings::by_subject(&controller, &subjects, &self.keys, connection).await?;
+            standings.insert(controller, found);
+        }
+        for (message, recording) in recordings {
+            let all = standings.get(&recording.controller);
+            let own = recording
+                .recipients
+                .iter()
+                .filter_map(|subject| Some((*subject, all?.get(subject)?.clone())));
+            let remembered = Remembered {
+                standings: own.collect(),
+                recording,
+            };
+            memory.keep(message, remembered);
+        }
         Ok(())
     }
 
-    async fn write(
+    fn judge(
         &self,
         batch: &[&Hit],
         now: DateTime<Utc>,
-        connection: &mut Connection,
-    ) -> Result<Written, DbError> {
-        let messages: HashSet<MessageId> = batch.iter().map(|hit| hit.message).collect();
-        let ids: Vec<_> = messages.into_iter().map(|message| message.0).collect();
-        let recordings = recordings::lock(&self.controllers(), &ids, connection).await?;
-        let standings = self.standings(&recordings, connection).await?;
-
+        memory: &Memory,
+    ) -> (Vec<hits::New>, Vec<Dropped>) {
         let mut rows = Vec::with_capacity(batch.len());
         let mut dropped = Vec::new();
-        let mut due = BTreeMap::new();
         for hit in batch {
-            match self.row(hit, &recordings, &standings, now) {
-                Ok(row) => {
-                    let settled = row.at + self.config.classify.settle.delta();
-                    due.entry((row.controller.clone(), row.message))
-                        .and_modify(|earliest: &mut DateTime<Utc>| {
-                            *earliest = settled.min(*earliest);
-                        })
-                        .or_insert(settled);
-                    rows.push(row);
-                }
+            match self.row(hit, memory, now) {
+                Ok(row) => rows.push(row),
                 Err(reason) => dropped.push(reason),
             }
         }
-        let written = Written {
-            due: due.values().min().copied(),
-            dropped,
-        };
-        if !rows.is_empty() {
-            hits::insert(&rows, connection).await?;
-            let due: Vec<Settlement> = due
-                .into_iter()
-                .map(|((controller, message), due_at)| Settlement {
-                    controller,
-                    message,
-                    due_at,
-                })
-                .collect();
-            settlements::schedule(&due, connection).await?;
-        }
-        Ok(written)
+        (rows, dropped)
     }
 
-    fn row(
-        &self,
-        hit: &Hit,
-        recordings: &HashMap<MessageId, Recording>,
-        standings: &Standings,
-        now: DateTime<Utc>,
-    ) -> Result<hits::New, Dropped> {
-        let recording = recordings.get(&hit.message).ok_or(Dropped::Unknown)?;
+    fn row(&self, hit: &Hit, memory: &Memory, now: DateTime<Utc>) -> Result<hits::New, Dropped> {
+        let remembered = memory.find(hit.message).ok_or(Dropped::Unknown)?;
+        let recording = &remembered.recording;
         let controller = self
             .config
             .controller(&recording.controller)
             .ok_or(Dropped::Unknown)?;
         let facts = Facts {
             recording,
-            standings: standings
-                .get(&recording.controller)
-                .ok_or(Dropped::Untracked)?,
+            standings: &remembered.standings,
             rule: Rule::of(controller),
         };
         let at = hit.at();
@@ -204,6 +241,16 @@ impl Recorder {
         })
     }
 
+    async fn write(&self, rows: &[hits::New], session: &mut Session) -> Result<bool, DbError> {
+        let controllers = self.controllers();
+        let known = hits::Known {
+            controllers: &controllers,
+            epochs: session.memory.epochs(),
+        };
+        let settle = self.config.classify.settle.delta();
+        Ok(hits::record(rows, known, settle, &mut session.connection).await?)
+    }
+
     /// Judges a hit at once, by itself: what other hits tell is heard when the verdict is settled.
     fn verdict(&self, features: &Features) -> Verdict {
         let context = Context {
@@ -216,28 +263,6 @@ impl Recorder {
             thresholds: &self.thresholds,
         };
         classify_at_once(features, &context)
-    }
-
-    async fn standings(
-        &self,
-        recordings: &HashMap<MessageId, Recording>,
-        connection: &mut Connection,
-    ) -> Result<Standings, DbError> {
-        let mut wanted: HashMap<&ControllerId, HashSet<SubjectRef>> = HashMap::new();
-        for recording in recordings.values() {
-            wanted
-                .entry(&recording.controller)
-                .or_default()
-                .extend(&recording.recipients);
-        }
-        let mut standings = HashMap::with_capacity(wanted.len());
-        for (controller, subjects) in wanted {
-            let subjects: Vec<SubjectRef> = subjects.into_iter().collect();
-            let found =
-                standings::by_subject(controller, &subjects, &self.keys, connection).await?;
-            standings.insert(controller.clone(), found);
-        }
-        Ok(standings)
     }
 
     fn controllers(&self) -> Vec<&str> {

@@ -7,12 +7,9 @@
 use std::{path::Path, time::Duration};
 
 use chrono::Utc;
-use common::{
-    config,
-    db::{self, Connection, DbError},
-};
+use common::db::DbError;
 
-use super::{Hit, HitLog, Recorder, segment::Records};
+use super::{Hit, HitLog, Recorder, record::Session, segment::Records};
 use crate::metrics::Metrics;
 
 /// Hits that go into one transaction.
@@ -23,20 +20,15 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Replays whatever comes into the log, for ever.
-pub async fn replay(
-    log: HitLog,
-    recorder: Recorder,
-    database: config::Database,
-    metrics: std::sync::Arc<Metrics>,
-) {
-    let mut connection = None;
+pub async fn replay(log: HitLog, recorder: Recorder, metrics: std::sync::Arc<Metrics>) {
+    let mut session = None;
     let mut pause = FIRST_PAUSE;
     loop {
         let Some(path) = log.oldest() else {
             log.changed().await;
             continue;
         };
-        match replay_file(&path, &recorder, &database, &mut connection, &metrics).await {
+        match replay_file(&path, &recorder, &mut session, &metrics).await {
             Ok(()) => {
                 pause = FIRST_PAUSE;
                 if let Err(error) = log.finish(&path) {
@@ -52,7 +44,7 @@ pub async fn replay(
                 log.set_aside(&path);
             }
             Err(ReplayError::Database) => {
-                connection = None;
+                session = None;
                 tokio::time::sleep(pause).await;
                 pause = LONGEST_PAUSE.min(pause * 2);
             }
@@ -71,8 +63,7 @@ enum ReplayError {
 async fn replay_file(
     path: &Path,
     recorder: &Recorder,
-    database: &config::Database,
-    connection: &mut Option<Connection>,
+    session: &mut Option<Session>,
     metrics: &Metrics,
 ) -> Result<(), ReplayError> {
     let mut records = Records::open(path)?;
@@ -86,11 +77,11 @@ async fn replay_file(
         if batch.is_empty() {
             break;
         }
-        let lent = match connection.take() {
+        let lent = match session.take() {
             Some(lent) => lent,
-            None => connect(database).await?,
+            None => within(recorder.connect()).await?,
         };
-        let lent = connection.insert(lent);
+        let lent = session.insert(lent);
         within(hand_over(&batch, recorder, lent, metrics)).await?;
         metrics
             .replayed
@@ -104,10 +95,6 @@ async fn replay_file(
         );
     }
     Ok(())
-}
-
-async fn connect(database: &config::Database) -> Result<Connection, ReplayError> {
-    within(db::connect(database.url.expose())).await
 }
 
 async fn within<T>(step: impl Future<Output = Result<T, DbError>>) -> Result<T, ReplayError> {
@@ -125,16 +112,16 @@ async fn within<T>(step: impl Future<Output = Result<T, DbError>>) -> Result<T, 
 async fn hand_over(
     batch: &[Hit],
     recorder: &Recorder,
-    connection: &mut Connection,
+    session: &mut Session,
     metrics: &Metrics,
 ) -> Result<(), DbError> {
     let all: Vec<&Hit> = batch.iter().collect();
-    match recorder.record(&all, Utc::now(), connection).await {
+    match recorder.record(&all, Utc::now(), session).await {
         Err(error) if error.is_refusal() => {}
         other => return other,
     }
     for hit in all {
-        match recorder.record(&[hit], Utc::now(), connection).await {
+        match recorder.record(&[hit], Utc::now(), session).await {
             Err(error) if error.is_refusal() => {
                 tracing::warn!("a hit in the log was refused by the database: {error}");
                 metrics.lost.add(1);

@@ -9,13 +9,10 @@ use std::{
 };
 
 use chrono::Utc;
-use common::{
-    config::{self, Config},
-    db::{self, Connection},
-};
+use common::config::Config;
 use tokio::sync::{Notify, oneshot};
 
-use super::{Hit, HitLog, Recorder, Safety, Waiting};
+use super::{Hit, HitLog, Recorder, Safety, Waiting, record::Session};
 use crate::metrics::Metrics;
 
 /// Hits that may gather while a batch commits; more go to the log at once.
@@ -51,7 +48,7 @@ impl Ingest {
         };
         let writer = Writer {
             ingest: ingest.clone(),
-            link: Link::open(config.database.clone(), recorder.clone()),
+            link: Link::open(recorder.clone()),
             recorder,
             // Half of the time for the database, half for the disk.
             patience: config.collector.answer_within.0 / 2,
@@ -120,15 +117,15 @@ impl Writer {
     }
 
     async fn write(&self, batch: Vec<Waiting>) {
-        let Some(mut connection) = self.link.take(self.patience).await else {
+        let Some(mut session) = self.link.take(self.patience).await else {
             self.ingest.log.append(batch);
             return;
         };
         let hits: Vec<&Hit> = batch.iter().map(|waiting| &waiting.hit).collect();
-        let record = self.recorder.record(&hits, Utc::now(), &mut connection);
+        let record = self.recorder.record(&hits, Utc::now(), &mut session);
         match tokio::time::timeout(self.patience, record).await {
             Ok(Ok(())) => {
-                self.link.put_back(connection);
+                self.link.put_back(session);
                 for waiting in batch {
                     waiting.done(Safety::Committed);
                 }
@@ -141,7 +138,7 @@ impl Writer {
                     Ok(Err(error)) => tracing::debug!("the database did not take a batch: {error}"),
                     _ => tracing::debug!("the database did not take a batch in time"),
                 }
-                drop(connection);
+                drop(session);
                 self.link.reopen();
             }
         }
@@ -151,24 +148,22 @@ impl Writer {
 /// A connection, or the attempt to make one; hits do not wait for it.
 struct Link {
     place: Rc<Place>,
-    database: config::Database,
     recorder: Recorder,
 }
 
 /// Where the connection is when nobody uses it.
 #[derive(Default)]
 struct Place {
-    connection: RefCell<Option<Connection>>,
+    session: RefCell<Option<Session>>,
     arrived: Notify,
     /// Whether the first attempt of all may still succeed: then it is worth waiting for.
     is_first: Cell<bool>,
 }
 
 impl Link {
-    fn open(database: config::Database, recorder: Recorder) -> Self {
+    fn open(recorder: Recorder) -> Self {
         let link = Self {
             place: Rc::default(),
-            database,
             recorder,
         };
         link.place.is_first.set(true);
@@ -176,10 +171,10 @@ impl Link {
         link
     }
 
-    async fn take(&self, patience: Duration) -> Option<Connection> {
-        let connection = self.place.connection.borrow_mut().take();
-        if connection.is_some() || !self.place.is_first.get() {
-            return connection;
+    async fn take(&self, patience: Duration) -> Option<Session> {
+        let session = self.place.session.borrow_mut().take();
+        if session.is_some() || !self.place.is_first.get() {
+            return session;
         }
         if tokio::time::timeout(patience, self.place.arrived.notified())
             .await
@@ -187,26 +182,25 @@ impl Link {
         {
             self.place.is_first.set(false);
         }
-        self.place.connection.borrow_mut().take()
+        self.place.session.borrow_mut().take()
     }
 
-    fn put_back(&self, connection: Connection) {
-        *self.place.connection.borrow_mut() = Some(connection);
+    fn put_back(&self, session: Session) {
+        *self.place.session.borrow_mut() = Some(session);
     }
 
     fn reopen(&self) {
         let place = Rc::downgrade(&self.place);
-        let database = self.database.clone();
         let recorder = self.recorder.clone();
         actix_web::rt::spawn(async move {
             let mut pause = FIRST_PAUSE;
             // Ends when the writer is gone.
             while place.strong_count() > 0 {
-                let connection = connect(&database, &recorder).await;
+                let session = connect(&recorder).await;
                 if let Some(place) = place.upgrade() {
                     place.is_first.set(false);
-                    let is_made = connection.is_some();
-                    *place.connection.borrow_mut() = connection;
+                    let is_made = session.is_some();
+                    *place.session.borrow_mut() = session;
                     place.arrived.notify_one();
                     if is_made {
                         return;
@@ -219,14 +213,9 @@ impl Link {
     }
 }
 
-async fn connect(database: &config::Database, recorder: &Recorder) -> Option<Connection> {
-    let attempt = async {
-        let mut connection = db::connect(database.url.expose()).await?;
-        recorder.warm_up(&mut connection).await?;
-        Ok::<_, db::DbError>(connection)
-    };
-    match tokio::time::timeout(Duration::from_secs(5), attempt).await {
-        Ok(Ok(connection)) => Some(connection),
+async fn connect(recorder: &Recorder) -> Option<Session> {
+    match tokio::time::timeout(Duration::from_secs(5), recorder.connect()).await {
+        Ok(Ok(session)) => Some(session),
         Ok(Err(error)) => {
             tracing::debug!("no connection for hits: {error}");
             None

@@ -31,11 +31,6 @@ pub fn start(
     jobs.spawn(settle::run(state.clone(), alarm, Arc::clone(metrics)));
     let live = state.live.clone();
     jobs.spawn(live.listen(state.config.database.url.expose().to_owned()));
-    jobs.spawn(ingest::replay(
-        log.clone(),
-        recorder,
-        state.config.database.clone(),
-        Arc::clone(metrics),
-    ));
+    jobs.spawn(ingest::replay(log.clone(), recorder, Arc::clone(metrics)));
     jobs
 }

@@ -237,7 +237,7 @@ async fn is_covered(
     connection: &mut Connection,
 ) -> Result<bool, DbError> {
     let controllers = [claim.controller.as_str()];
-    let recordings = recordings::lock(&controllers, &[claim.message.0], connection).await?;
+    let recordings = recordings::find(&controllers, &[claim.message.0], connection).await?;
     let (Some(recording), Some(controller)) = (
         recordings.get(&claim.message),
         state.config.controller(&claim.controller),

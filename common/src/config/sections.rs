@@ -205,6 +205,9 @@ pub struct Collector {
     pub hit_log_size: Size,
     /// More hits than this on one message within a minute are answered, not recorded. Default: 100000.
     pub flood_limit: u32,
+    /// The folder of the lists of networks that `fairtrackctl networks update` keeps. Default:
+    /// `/var/lib/fairtrack/networks`.
+    pub networks: PathBuf,
     /// The longest that an answer waits for the batch that carries its hit. Default: `150ms`.
     pub answer_within: Period,
     /// How users sign in: `mail` or `header:NAME`. Default: `mail`.
@@ -226,6 +229,7 @@ impl Default for Collector {
             journal: "/var/lib/fairtrack/journal".into(),
             hit_log_size: Size(1_000_000_000),
             flood_limit: 100_000,
+            networks: "/var/lib/fairtrack/networks".into(),
             answer_within: Period::millis(150),
             sign_in: SignIn::Mail,
             workers: None,

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `hits`: what was requested, by month.
 
-use chrono::{DateTime, Utc};
-use diesel::{QueryResult, define_sql_function, sql_types::Text};
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::{
+    QueryResult, define_sql_function,
+    sql_types::{
+        Array, BigInt, Integer, Interval, Jsonb, SmallInt, Text, Timestamptz, Uuid as SqlUuid,
+    },
+};
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{
-    Connection,
-    schema::hits,
-    unnest::{unnest_integer, unnest_json, unnest_small, unnest_text, unnest_time, unnest_uuid},
-};
+use super::Connection;
 use crate::ids::{ControllerId, MessageId};
 
 /// A hit to be inserted, with the verdict given at once.
@@ -32,44 +33,77 @@ pub struct New {
     pub rules_version: i32,
 }
 
-/// Inserts hits; those that are there already are left as they are, so that a repetition does no harm.
-pub async fn insert(rows: &[New], connection: &mut Connection) -> QueryResult<usize> {
+/// What was known of consent when the hits were judged fit to be kept: each controller's epoch.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    pub controllers: &'a [&'a str],
+    pub epochs: &'a [i64],
+}
+
+/// Writes hits down and schedules their settlement, in one transaction; false, and nothing is written, if consent has
+/// changed since it was asked.
+///
+/// Hits that are there already are left as they are, so that a repetition does no harm.
+///
+/// Design note: from the check to the commit no consent can change, because whoever changes it takes the lock that the
+/// database's function holds meanwhile. So either a hit is committed first, and the withdrawal deletes it, or the
+/// withdrawal is, and the hit is never kept.
+pub async fn record(
+    rows: &[New],
+    known: Known<'_>,
+    settle: TimeDelta,
+    connection: &mut Connection,
+) -> QueryResult<bool> {
     let reasons: Vec<String> = rows.iter().map(|row| row.reasons.join(",")).collect();
-    let values = diesel::select((
-        unnest_text(column(rows, |row| row.controller.as_str())),
-        unnest_uuid(column(rows, |row| row.message.0)),
-        unnest_time(column(rows, |row| row.at)),
-        unnest_uuid(column(rows, |row| row.id)),
-        unnest_text(column(rows, |row| row.kind)),
-        unnest_small(column(rows, |row| row.ordinal)),
-        unnest_json(column(rows, |row| &row.features)),
-        unnest_text(column(rows, |row| row.class)),
-        unnest_small(column(rows, |row| row.confidence)),
-        string_to_array(unnest_text(reasons), ","),
-        unnest_integer(column(rows, |row| row.rules_version)),
-    ));
-    diesel::insert_into(hits::table)
-        .values(values)
-        .into_columns((
-            hits::controller_id,
-            hits::message_id,
-            hits::at,
-            hits::id,
-            hits::kind,
-            hits::ordinal,
-            hits::features,
-            hits::class,
-            hits::confidence,
-            hits::reasons,
-            hits::rules_version,
-        ))
-        .on_conflict_do_nothing()
-        .execute(connection)
-        .await
+    let call = function::record_hits(
+        known.controllers,
+        known.epochs,
+        column(rows, |row| row.controller.as_str()),
+        column(rows, |row| row.message.0),
+        column(rows, |row| row.at),
+        column(rows, |row| row.id),
+        column(rows, |row| row.kind),
+        column(rows, |row| row.ordinal),
+        column(rows, |row| &row.features),
+        column(rows, |row| row.class),
+        column(rows, |row| row.confidence),
+        reasons,
+        rows.first().map_or(0, |row| row.rules_version),
+        settle,
+    );
+    // Not `get_result`: the row may come before the commit. The end of all rows comes after it.
+    let answers: Vec<bool> = diesel::select(call).load(connection).await?;
+    Ok(answers.into_iter().all(|is_written| is_written))
 }
 
 fn column<'a, T>(rows: &'a [New], value: impl Fn(&'a New) -> T) -> Vec<T> {
     rows.iter().map(value).collect()
 }
 
-define_sql_function! { fn string_to_array(text: Text, separator: Text) -> Array<Text>; }
+mod function {
+    #![expect(
+        clippy::too_many_arguments,
+        reason = "one array for each column of the table"
+    )]
+
+    use super::*;
+
+    define_sql_function! {
+        fn record_hits(
+            controllers: Array<Text>,
+            epochs: Array<BigInt>,
+            controller_ids: Array<Text>,
+            message_ids: Array<SqlUuid>,
+            ats: Array<Timestamptz>,
+            ids: Array<SqlUuid>,
+            kinds: Array<Text>,
+            ordinals: Array<SmallInt>,
+            features: Array<Jsonb>,
+            classes: Array<Text>,
+            confidences: Array<SmallInt>,
+            reasons: Array<Text>,
+            rules_version: Integer,
+            settle: Interval,
+        ) -> Bool;
+    }
+}

@@ -75,8 +75,10 @@ struct RecipientRow<'a> {
     subject_ref: Uuid,
 }
 
-/// Writes a message down, with its recipients and links, in one transaction: a tracked link whose message is missing
-/// would be answered and never recorded, a message without its recipients recorded against nobody's consent.
+/// Writes a message down, with its recipients and links, in one transaction.
+///
+/// A tracked link whose message is missing would be answered and never recorded; a message without its recipients would
+/// be recorded against nobody's consent.
 pub async fn register(registration: &Registration, connection: &mut Connection) -> QueryResult<()> {
     connection
         .transaction(async |connection| {
@@ -101,8 +103,9 @@ pub async fn register(registration: &Registration, connection: &mut Connection) 
         .await
 }
 
-/// Turns a message that was written down as instrumented into one left untouched, with its reason: for when the
-/// database was slower than the deadline, and the message left as it came. False if it was never written down.
+/// Turns a message that was written down as instrumented into one left untouched; false if it is not written down.
+///
+/// For when the database was slower than the deadline, and the message left as it came.
 pub async fn leave_untouched(
     controller: &ControllerId,
     id: MessageId,

@@ -32,7 +32,6 @@ pub mod sign_in_links;
 pub mod standings;
 pub mod subjects;
 pub mod suppressions;
-mod unnest;
 pub mod users;
 pub mod verdicts;
 pub mod warnings;

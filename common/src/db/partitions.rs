@@ -30,19 +30,23 @@ pub async fn create_ahead(now: DateTime<Utc>, connection: &mut Connection) -> Qu
     Ok(())
 }
 
+/// Tells whether next month's partition is made.
+pub async fn are_ahead(now: DateTime<Utc>, connection: &mut Connection) -> QueryResult<bool> {
+    let Some(next) = now.date_naive().checked_add_months(Months::new(1)) else {
+        return Ok(true);
+    };
+    let wanted = next.format("hits_%Y_%m").to_string();
+    Ok(names(connection).await?.contains(&wanted))
+}
+
 /// Returns the partitions whose months ended before a moment, oldest first.
 pub async fn ended_before(
     moment: DateTime<Utc>,
     connection: &mut Connection,
 ) -> QueryResult<Vec<String>> {
-    let names: Vec<Named> = diesel::sql_query(
-        "SELECT relid::text AS name FROM pg_partition_tree('hits') WHERE isleaf ORDER BY 1",
-    )
-    .load(connection)
-    .await?;
-    let ended = names
+    let ended = names(connection)
+        .await?
         .into_iter()
-        .map(|row| row.name)
         .filter(|name| month_after(name).is_some_and(|end| end <= moment.date_naive()));
     Ok(ended.collect())
 }
@@ -56,6 +60,15 @@ pub async fn drop(name: &str, connection: &mut Connection) -> QueryResult<()> {
             .await?;
     }
     Ok(())
+}
+
+async fn names(connection: &mut Connection) -> QueryResult<Vec<String>> {
+    let rows: Vec<Named> = diesel::sql_query(
+        "SELECT relid::text AS name FROM pg_partition_tree('hits') WHERE isleaf ORDER BY 1",
+    )
+    .load(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| row.name).collect())
 }
 
 #[derive(QueryableByName)]

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     Connection,
-    schema::{message_recipients, messages},
+    schema::{consent_epochs, message_recipients, messages},
 };
 use crate::{
     consent::Purpose,
@@ -53,11 +53,23 @@ type Row = (
     Option<DateTime<Utc>>,
 );
 
-/// Returns those of the messages that exist under one of the controllers, and locks them until the transaction ends.
-///
-/// Design note: the lock lets others read and count, but a withdrawal waits for it. So either a hit is committed first
-/// and the withdrawal deletes it, or the withdrawal is, and whoever asks for consent *after* this call sees it.
-pub async fn lock(
+/// Returns the epoch of each controller's consent, in order: what is read from now on holds as long as it does.
+pub async fn epochs(controllers: &[&str], connection: &mut Connection) -> QueryResult<Vec<i64>> {
+    let found: HashMap<String, i64> = consent_epochs::table
+        .filter(consent_epochs::controller_id.eq_any(controllers))
+        .select((consent_epochs::controller_id, consent_epochs::epoch))
+        .load::<(String, i64)>(connection)
+        .await?
+        .into_iter()
+        .collect();
+    let epochs = controllers
+        .iter()
+        .map(|controller| found.get(*controller).copied().unwrap_or(0));
+    Ok(epochs.collect())
+}
+
+/// Returns those of the messages that exist under one of the controllers.
+pub async fn find(
     controllers: &[&str],
     ids: &[Uuid],
     connection: &mut Connection,
@@ -68,7 +80,6 @@ pub async fn lock(
                 .eq_any(controllers)
                 .and(messages::id.eq_any(ids)),
         )
-        .order((messages::controller_id, messages::id))
         .select((
             messages::controller_id,
             messages::id,
@@ -78,7 +89,6 @@ pub async fn lock(
             messages::links,
             messages::stopped_at,
         ))
-        .for_key_share()
         .load(connection)
         .await?;
     let recipients: Vec<(Uuid, Uuid)> = message_recipients::table

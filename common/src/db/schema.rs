@@ -38,6 +38,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    consent_epochs (controller_id) {
+        controller_id -> Text,
+        epoch -> Int8,
+    }
+}
+
+diesel::table! {
     consent_events (controller_id, seq) {
         controller_id -> Text,
         seq -> Int8,
@@ -284,6 +291,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     activity,
     acts,
     api_tokens,
+    consent_epochs,
     consent_events,
     consent_evidence,
     consent_requests,

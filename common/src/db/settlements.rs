@@ -3,10 +3,9 @@
 
 use chrono::{DateTime, Utc};
 use diesel::{
-    QueryResult, define_sql_function,
+    QueryResult,
     prelude::*,
     sql_types::{BigInt, Timestamptz},
-    upsert::excluded,
 };
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
@@ -14,43 +13,8 @@ use uuid::Uuid;
 use super::{
     Connection,
     schema::{messages, settlements},
-    unnest::{unnest_text, unnest_time, unnest_uuid},
 };
 use crate::ids::{ControllerId, MessageId, UserId};
-
-/// A message whose verdicts are to be settled at a time.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Settlement {
-    pub controller: ControllerId,
-    pub message: MessageId,
-    pub due_at: DateTime<Utc>,
-}
-
-/// Puts messages on the list; for one that is there, the earlier time counts.
-///
-/// Rows must be sorted and each message named once: two collectors that wrote in different orders could wait for each
-/// other.
-pub async fn schedule(rows: &[Settlement], connection: &mut Connection) -> QueryResult<usize> {
-    let controllers: Vec<&str> = rows.iter().map(|row| row.controller.as_str()).collect();
-    let messages: Vec<Uuid> = rows.iter().map(|row| row.message.0).collect();
-    let times: Vec<DateTime<Utc>> = rows.iter().map(|row| row.due_at).collect();
-    diesel::insert_into(settlements::table)
-        .values(diesel::select((
-            unnest_text(controllers),
-            unnest_uuid(messages),
-            unnest_time(times),
-        )))
-        .into_columns((
-            settlements::controller_id,
-            settlements::message_id,
-            settlements::due_at,
-        ))
-        .on_conflict((settlements::controller_id, settlements::message_id))
-        .do_update()
-        .set(settlements::due_at.eq(least(settlements::due_at, excluded(settlements::due_at))))
-        .execute(connection)
-        .await
-}
 
 /// Returns when the next settlement is due.
 pub async fn next_due(connection: &mut Connection) -> QueryResult<Option<DateTime<Utc>>> {
@@ -150,5 +114,3 @@ pub async fn reschedule(
         None => diesel::delete(row).execute(connection).await,
     }
 }
-
-define_sql_function! { fn least(one: Timestamptz, other: Timestamptz) -> Timestamptz; }

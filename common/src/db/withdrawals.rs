@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What a no does to what was recorded: hits and queued notifications go, and the counters shrink, in one transaction.
 //!
-//! Design note: whoever inserts hits takes `FOR KEY SHARE` on the message's row *before* it asks for consent. Here the
-//! row is taken `FOR UPDATE` after the no was written. So either the hit is committed first and is deleted here, or the
-//! no is, and the hit is never kept.
+//! Design note: whoever records hits holds the lock of the controller's consent, shared, from asking for consent to the
+//! commit; whoever changes consent takes it alone. So either a hit is committed first and is deleted here, or the no is,
+//! and the hit is never kept. Whoever counts hits holds the message's row, which is taken `FOR UPDATE` here.
 
 use chrono::{DateTime, Utc};
 use diesel::{
@@ -15,7 +15,7 @@ use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::{
-    Connection,
+    Connection, consent_events,
     schema::{message_recipients, messages, notifications, settlements, subjects},
 };
 use crate::{
@@ -72,6 +72,8 @@ pub async fn stop_message(
     at: DateTime<Utc>,
     connection: &mut Connection,
 ) -> QueryResult<bool> {
+    // First the lock that ends at the commit for whoever records, then the row: all take them in this order.
+    consent_events::lock(controller, connection).await?;
     let ids = lock(vec![message.0], controller, connection).await?;
     diesel::update(messages::table)
         .filter(

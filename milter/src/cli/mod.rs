@@ -11,13 +11,14 @@ use std::{
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
 
 use common::{
     config::{Config, DEFAULT_PATH},
     telemetry::{self, LogFormat},
 };
 
-use crate::offline;
+use crate::{explain, offline, reload};
 
 /// Instruments the mail of users who want it, where recipients consent. Serves, unless a command is given.
 #[derive(Debug, Parser)]
@@ -38,6 +39,8 @@ pub struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Say what would be done with a message, and why; change nothing.
+    Explain(explain::Arguments),
     /// Instrument one message offline, consent taken as given: message in, message out.
     Instrument(offline::Arguments),
 }
@@ -69,21 +72,36 @@ impl CommandLine {
                 output.flush().context("failed to write")?;
                 Ok(status)
             }
+            Some(Command::Explain(arguments)) => {
+                let settings = reload::read(&path)?;
+                let mut input = io::stdin().lock();
+                let explaining = explain::explain(&arguments, &settings, &mut input);
+                let explanation = runtime()?.block_on(explaining)?;
+                if arguments.json {
+                    println!("{}", serde_json::to_string_pretty(&explanation)?);
+                } else {
+                    print!("{explanation}");
+                }
+                Ok(0)
+            }
             None if self.check => {
                 println!("{}", Config::read(&path)?.effective());
                 Ok(0)
             }
             None => {
                 telemetry::start(self.log_format);
-                tokio::runtime::Builder::new_multi_thread()
-                    .enable_all()
-                    .build()
-                    .context("failed to start threads")?
-                    .block_on(serve::serve(&path))?;
+                runtime()?.block_on(serve::serve(&path))?;
                 Ok(0)
             }
         }
     }
+}
+
+fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("failed to start threads")
 }
 
 #[cfg(test)]

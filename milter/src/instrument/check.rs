@@ -15,7 +15,6 @@ use super::{
         locate::{Wish, locate},
     },
     session::Session,
-    splice::Edits,
     structure::{Part, Structure, Transfer},
     transfer::{Decoded, LONGEST_LINE},
     work::{Planned, Work},
@@ -29,7 +28,6 @@ pub(crate) type Flaw = &'static str;
 pub(crate) struct Intended<'a> {
     pub(crate) old: &'a Message,
     pub(crate) structure: &'a Structure,
-    pub(crate) body: &'a Edits,
     pub(crate) works: &'a [Work<'a>],
     pub(crate) session: &'a Session<'a>,
     pub(crate) pixel: &'a str,
@@ -43,7 +41,6 @@ pub(crate) struct Intended<'a> {
 pub(crate) fn check(intended: &Intended<'_>, new: &Message) -> Result<(), Flaw> {
     let structure = Structure::of(new).map_err(|_reason| "structure")?;
     let old = intended.old;
-    demand(intended.body.explain(&old.body, &new.body), "body")?;
     demand(
         structure.line_end == intended.structure.line_end,
         "line ends",

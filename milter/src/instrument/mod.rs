@@ -12,6 +12,7 @@ mod check;
 mod content;
 mod disclosure;
 mod html;
+mod part;
 mod record;
 mod rules;
 mod select;
@@ -33,7 +34,7 @@ use self::{
     disclosure::{Disclosure, Purposes},
     select::{BodyKind, select},
     session::Session,
-    splice::Edits,
+    splice::LargeEdits,
     structure::Structure,
     work::{Planned, Work, part_record},
 };
@@ -213,7 +214,7 @@ fn put_together(
         consent: plan.controller.consent,
         choices: &choices,
     };
-    let mut body = Edits::default();
+    let mut body = LargeEdits::default();
     for work in works.iter_mut() {
         work.carry_out(&disclosure, &pixel, structure.line_end, &mut body);
     }
@@ -230,16 +231,23 @@ fn put_together(
         fields: message.fields.clone(),
         body: body.apply(&message.body),
     };
+    let is_explained = body.explain(&message.body, &new.body);
+    // The encoded parts stand in the new body now; a second copy would only take room.
+    drop(body);
     new.apply(&header_edits);
     let intended = Intended {
         old: message,
         structure,
-        body: &body,
         works,
         session,
         pixel: &pixel,
     };
-    if let Err(found) = check(&intended, &new) {
+    let checked = if is_explained {
+        check(&intended, &new)
+    } else {
+        Err("body")
+    };
+    if let Err(found) = checked {
         *flaw = Some(found);
         return Err(SkipReason::CheckFailed);
     }
@@ -268,9 +276,15 @@ fn decide(works: &mut [Work<'_>], session: &Session<'_>) -> Result<Purposes, Ski
             work.record.reason = None;
             work.record.pixel = is_pixel_here;
         } else {
-            work.planned = None;
             work.record.reason = Some(PartReason::Nothing);
         }
+    }
+    disclose_in_text(works);
+    for work in works
+        .iter_mut()
+        .filter(|work| work.record.outcome != Outcome::Edited)
+    {
+        work.planned = None;
     }
     let failure = works
         .iter()
@@ -299,6 +313,27 @@ fn decide(works: &mut [Work<'_>], session: &Session<'_>) -> Result<Purposes, Ski
     } else {
         SkipReason::NoHtml
     })
+}
+
+/// Lets the plain text tell too what the HTML beside it reports: the first plain part with content, where none is edited
+/// for its links.
+fn disclose_in_text(works: &mut [Work<'_>]) {
+    let is_edited = |kind| {
+        let mut edited = works
+            .iter()
+            .filter(|work| work.record.outcome == Outcome::Edited);
+        edited.any(|work| work.kind == kind)
+    };
+    if !is_edited(BodyKind::Html) || is_edited(BodyKind::Plain) {
+        return;
+    }
+    let silent = works
+        .iter_mut()
+        .find(|work| matches!(work.planned, Some(Planned::Plain(_))) && work.has_content());
+    if let Some(work) = silent {
+        work.record.outcome = Outcome::Edited;
+        work.record.reason = None;
+    }
 }
 
 /// Looks for the armour of inline PGP, whose signatures cover the text.

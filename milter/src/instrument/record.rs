@@ -140,6 +140,11 @@ impl Transfer {
 
 /// Shortens a visible text: white space made single, at most 80 characters.
 pub(crate) fn shorten(text: &str) -> String {
+    let trimmed = text.trim_ascii();
+    let is_plain = |octet: u8| octet.is_ascii_graphic() || octet == b' ';
+    if trimmed.len() <= 80 && trimmed.bytes().all(is_plain) && !trimmed.contains("  ") {
+        return trimmed.to_owned();
+    }
     let mut short = String::new();
     for word in text.split_whitespace() {
         if !short.is_empty() {

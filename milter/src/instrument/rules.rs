@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Which links may be tracked. When in doubt a link is left alone: then nothing of it can break.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::LazyLock};
 
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use common::{address::is_within, config::Controller};
 
 use super::record::LinkReason;
@@ -21,9 +22,9 @@ pub(crate) struct Rules {
 
 /// A link that may be tracked.
 #[derive(Debug, Eq, PartialEq)]
-pub(crate) struct Target<'a> {
-    /// The host as written.
-    pub(crate) host: &'a str,
+pub(crate) struct Target {
+    /// The host, in lower case.
+    pub(crate) host: String,
 }
 
 impl Rules {
@@ -61,7 +62,7 @@ impl Rules {
     /// # Errors
     ///
     /// Returns the reason for which the link is left alone.
-    pub(crate) fn judge<'a>(&self, url: &'a str, text: &str) -> Result<Target<'a>, LinkReason> {
+    pub(crate) fn judge(&self, url: &str, text: &str) -> Result<Target, LinkReason> {
         let Some(rest) = after_scheme(url) else {
             return Err(if has_opt_out_scheme(url) {
                 LinkReason::OptedOut
@@ -69,10 +70,11 @@ impl Rules {
                 LinkReason::NotHttp
             });
         };
-        if url.chars().any(is_doubtful) {
+        if has_doubtful_characters(url) {
             return Err(LinkReason::Ambiguous);
         }
-        let (authority, path) = match rest.find(['/', '?', '#', '\\']) {
+        let is_end = |octet: u8| matches!(octet, b'/' | b'?' | b'#' | b'\\');
+        let (authority, path) = match rest.bytes().position(is_end) {
             Some(end) => rest.split_at_checked(end).unwrap_or((rest, "")),
             None => (rest, ""),
         };
@@ -80,18 +82,26 @@ impl Rules {
             return Err(LinkReason::UserInfo);
         }
         let host = host_of(authority).ok_or(LinkReason::Ambiguous)?;
-        let lower = host.to_lowercase();
-        if lower == self.tracking_host {
+        let host = host.to_lowercase();
+        if host == self.tracking_host {
             return Err(LinkReason::Own);
         }
-        if self.excluded.iter().any(|entry| is_within(&lower, entry)) {
+        if self.excluded.iter().any(|entry| is_within(&host, entry)) {
             return Err(LinkReason::Excluded);
         }
-        if self.list_urls.contains(url) || is_unsubscribe(&lower, path, text) {
+        if (!self.list_urls.is_empty() && self.list_urls.contains(url))
+            || UNSUBSCRIBE_TEXTS.is_match(text)
+        {
             return Err(LinkReason::Unsubscribe);
         }
-        if is_sensitive(path) {
-            return Err(LinkReason::Sensitive);
+        // Most URLs hold none of the words; one look finds that out.
+        if SUSPICIOUS.is_match(rest) {
+            if UNSUBSCRIBE.is_match(rest) {
+                return Err(LinkReason::Unsubscribe);
+            }
+            if is_sensitive(path) {
+                return Err(LinkReason::Sensitive);
+            }
         }
         if is_url_like(text) {
             return Err(LinkReason::VisibleUrl);
@@ -129,6 +139,14 @@ fn has_opt_out_scheme(url: &str) -> bool {
     opt_out_in_scheme(url).is_some()
 }
 
+fn has_doubtful_characters(url: &str) -> bool {
+    if url.is_ascii() {
+        url.bytes().any(|octet| octet.is_ascii_control())
+    } else {
+        url.chars().any(is_doubtful)
+    }
+}
+
 /// Characters that readers treat differently: control characters, what could not be decoded, and white space other
 /// than the plain blank.
 fn is_doubtful(c: char) -> bool {
@@ -146,19 +164,18 @@ fn host_of(authority: &str) -> Option<&str> {
         return authority.get(..=end);
     }
     let host = authority.split(':').next()?;
-    let is_host = !host.is_empty()
-        && !host.contains(|c: char| {
-            c == ' '
-                || matches!(
-                    c,
-                    '<' | '>' | '"' | '\'' | '`' | '{' | '}' | '|' | '^' | '%'
-                )
-        });
+    let is_odd = |octet: u8| {
+        matches!(
+            octet,
+            b' ' | b'<' | b'>' | b'"' | b'\'' | b'`' | b'{' | b'}' | b'|' | b'^' | b'%'
+        )
+    };
+    let is_host = !host.is_empty() && !host.bytes().any(is_odd);
     is_host.then_some(host)
 }
 
-/// Words of a path or query that lead out of a mailing or to its settings.
-const UNSUBSCRIBE: [&str; 16] = [
+/// Words of a URL that lead out of a mailing or to its settings.
+const UNSUBSCRIBE_WORDS: [&str; 16] = [
     "unsubscribe",
     "unsub",
     "optout",
@@ -177,33 +194,46 @@ const UNSUBSCRIBE: [&str; 16] = [
     "wypisz",
 ];
 
-/// The same in visible texts.
-const UNSUBSCRIBE_TEXTS: [&str; 14] = [
-    "unsubscribe",
-    "opt out",
-    "opt-out",
-    "preferences",
-    "manage your subscription",
-    "abmelden",
-    "abbestellen",
-    "abbestellung",
-    "désabonner",
-    "désinscri",
-    "desinscri",
-    "wypisz",
-    "rezygnacja",
-    "rezygnuj",
-];
+static UNSUBSCRIBE: LazyLock<AhoCorasick> = LazyLock::new(|| any_of(&UNSUBSCRIBE_WORDS));
 
-fn is_unsubscribe(host: &str, path: &str, text: &str) -> bool {
-    let path = path.to_lowercase();
-    UNSUBSCRIBE
-        .iter()
-        .any(|word| path.contains(word) || host.contains(word))
-        || (!text.is_empty() && {
-            let text = text.to_lowercase();
-            UNSUBSCRIBE_TEXTS.iter().any(|word| text.contains(word))
-        })
+/// Every word for which a URL is looked at closely.
+static SUSPICIOUS: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    let words = [
+        &UNSUBSCRIBE_WORDS[..],
+        &SECRET_PARAMETERS[..],
+        &SECRET_PATHS[..],
+        &[WEB_TOKEN],
+    ];
+    any_of(&words.concat())
+});
+
+/// The same in visible texts.
+static UNSUBSCRIBE_TEXTS: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    any_of(&[
+        "unsubscribe",
+        "opt out",
+        "opt-out",
+        "preferences",
+        "manage your subscription",
+        "abmelden",
+        "abbestellen",
+        "abbestellung",
+        "désabonner",
+        "désinscri",
+        "desinscri",
+        "wypisz",
+        "rezygnacja",
+        "rezygnuj",
+    ])
+});
+
+/// Finds any of the words, without regard to the case of ASCII letters.
+fn any_of(words: &[&str]) -> AhoCorasick {
+    AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .kind(Some(AhoCorasickKind::DFA))
+        .build(words)
+        .expect("a handful of short words makes a small automaton")
 }
 
 /// Names of query parameters that carry secrets.
@@ -312,15 +342,18 @@ fn is_secret_word(segment: &str) -> bool {
         .any(|word| bare.eq_ignore_ascii_case(word))
 }
 
-/// Recognises a JSON web token: three pieces of base64url, the first one beginning with `{"`.
+/// What `{"` becomes in base64url.
+const WEB_TOKEN: &str = "eyJ";
+
+/// Recognises a JSON web token: three pieces of base64url.
 fn is_web_token(text: &str) -> bool {
-    text.len() > 40 && text.starts_with("eyJ") && text.matches('.').count() == 2
+    text.len() > 40 && text.starts_with(WEB_TOKEN) && text.matches('.').count() == 2
 }
 
 /// Tells whether a visible text would be taken for an address: a URL in it, or a host name alone.
 fn is_url_like(text: &str) -> bool {
     let text = text.trim_matches(|c: char| c.is_whitespace() || is_bidi(c) || c == '\u{200b}');
-    if text.is_empty() {
+    if !text.contains(['.', ':']) {
         return false;
     }
     let lower = text.to_lowercase();

@@ -80,12 +80,12 @@ impl<'a> Session<'a> {
         &mut self,
         ordinal: u16,
         destination: String,
-        host: &str,
+        host: String,
         text: &str,
     ) -> LinkRecord {
         let link = TrackedLink {
             ordinal,
-            host: host.to_lowercase(),
+            host,
             text: shorten(text),
         };
         let record = LinkRecord {
@@ -95,7 +95,9 @@ impl<'a> Session<'a> {
             skipped: None,
         };
         if usize::from(ordinal) > self.links.len() {
-            self.first.entry(destination.clone()).or_insert(ordinal);
+            if self.plan.links.in_text() {
+                self.first.entry(destination.clone()).or_insert(ordinal);
+            }
             self.links.push(link);
             self.destinations.push(destination);
         }
@@ -121,7 +123,7 @@ impl<'a> Session<'a> {
 pub(crate) fn left_alone(host: &str, text: &str, reason: LinkReason) -> LinkRecord {
     LinkRecord {
         ordinal: None,
-        host: host.to_lowercase(),
+        host: host.to_owned(),
         text: shorten(text),
         skipped: Some(reason),
     }

@@ -52,36 +52,83 @@ impl Edits {
 
     /// Carries the edits out.
     pub(crate) fn apply(&self, original: &[u8]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(original.len() + self.text.len());
-        let mut from = 0;
-        for (range, text) in self.iter() {
-            out.extend_from_slice(original.get(from..range.start).unwrap_or_default());
-            out.extend_from_slice(text);
-            from = range.end;
-        }
-        out.extend_from_slice(original.get(from..).unwrap_or_default());
-        out
+        apply(self.iter(), original)
     }
 
     /// Tells whether `edited` is `original` with these edits and no other difference.
     pub(crate) fn explain(&self, original: &[u8], edited: &[u8]) -> bool {
-        let mut from = 0;
-        let mut rest = edited;
-        for (range, text) in self.iter() {
-            let Some(kept) = original.get(from..range.start) else {
-                return false;
-            };
-            let Some(after) = rest
-                .strip_prefix(kept)
-                .and_then(|rest| rest.strip_prefix(text))
-            else {
-                return false;
-            };
-            rest = after;
-            from = range.end;
-        }
-        original.get(from..) == Some(rest)
+        explain(self.iter(), original, edited)
     }
+}
+
+/// Edits with few and large replacements, each kept as it was made.
+#[derive(Debug, Default)]
+pub(crate) struct LargeEdits(Vec<(Range<usize>, Vec<u8>)>);
+
+impl LargeEdits {
+    /// Adds an edit behind those that are there.
+    pub(crate) fn push(&mut self, range: Range<usize>, text: Vec<u8>) {
+        self.0.push((range, text));
+    }
+
+    /// Tells whether there is nothing to do.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Carries the edits out.
+    pub(crate) fn apply(&self, original: &[u8]) -> Vec<u8> {
+        apply(self.iter(), original)
+    }
+
+    /// Tells whether `edited` is `original` with these edits and no other difference.
+    pub(crate) fn explain(&self, original: &[u8], edited: &[u8]) -> bool {
+        explain(self.iter(), original, edited)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (Range<usize>, &[u8])> {
+        self.0
+            .iter()
+            .map(|(range, text)| (range.clone(), text.as_slice()))
+    }
+}
+
+fn apply<'a>(edits: impl Iterator<Item = (Range<usize>, &'a [u8])>, original: &[u8]) -> Vec<u8> {
+    let edits: Vec<_> = edits.collect();
+    let growth: usize = edits.iter().map(|(_, text)| text.len()).sum();
+    let cut: usize = edits.iter().map(|(range, _)| range.len()).sum();
+    let mut out = Vec::with_capacity((original.len() + growth).saturating_sub(cut));
+    let mut from = 0;
+    for (range, text) in edits {
+        out.extend_from_slice(original.get(from..range.start).unwrap_or_default());
+        out.extend_from_slice(text);
+        from = range.end;
+    }
+    out.extend_from_slice(original.get(from..).unwrap_or_default());
+    out
+}
+
+fn explain<'a>(
+    edits: impl Iterator<Item = (Range<usize>, &'a [u8])>,
+    original: &[u8],
+    edited: &[u8],
+) -> bool {
+    let mut from = 0;
+    let mut rest = edited;
+    for (range, text) in edits {
+        let Some(kept) = original.get(from..range.start) else {
+            return false;
+        };
+        let Some(after) = rest
+            .strip_prefix(kept)
+            .and_then(|rest| rest.strip_prefix(text))
+        else {
+            return false;
+        };
+        rest = after;
+        from = range.end;
+    }
+    original.get(from..) == Some(rest)
 }
 
 #[cfg(test)]

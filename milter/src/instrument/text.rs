@@ -25,7 +25,8 @@ const MAX_LINE: usize = 20_000;
 /// A line that ends here or later may have been wrapped in the midst of a URL.
 const WRAPPED: usize = 65;
 
-/// What is to be done with a plain-text part.
+/// What is to be done with a plain-text part; nothing but the disclosure, by default.
+#[derive(Default)]
 pub(crate) struct PlainEdit {
     /// Edits of links; the disclosure is not among them.
     pub(crate) edits: Edits,
@@ -43,11 +44,7 @@ pub(crate) fn plan(
     flowed: Option<DelSp>,
     mut watch: LineWatch<'_>,
 ) -> PlainEdit {
-    let mut edit = PlainEdit {
-        edits: Edits::default(),
-        links: Vec::new(),
-        is_cramped: false,
-    };
+    let mut edit = PlainEdit::default();
     let finder = {
         let mut finder = LinkFinder::new();
         finder.kinds(&[LinkKind::Url]);
@@ -114,7 +111,7 @@ impl PlainEdit {
                 return left_alone("", "", reason);
             }
         };
-        let refuse = |reason| left_alone(target.host, "", reason);
+        let refuse = |reason| left_alone(&target.host, "", reason);
         if session.is_opted_out(url) {
             return refuse(LinkReason::OptedOut);
         }

@@ -21,7 +21,7 @@ use super::{
         locate::{Block, BlockKind, Located, Wish, locate},
     },
     select::{BodyKind, select},
-    splice::Edits,
+    splice::{Edits, LargeEdits},
     structure::Structure,
     work::Work,
 };
@@ -49,7 +49,7 @@ pub fn unwrap(message: &Message, keys: &KeyRing, bases: &[&str]) -> Option<Vec<u
     if check_armour(&works).is_err() || !agreement::agrees(message, &structure) {
         return None;
     }
-    let mut body = Edits::default();
+    let mut body = LargeEdits::default();
     for work in &works {
         let (Some(decoded), Some(charset)) = (&work.decoded, work.charset) else {
             continue;
@@ -69,7 +69,7 @@ pub fn unwrap(message: &Message, keys: &KeyRing, bases: &[&str]) -> Option<Vec<u
             continue;
         }
         let encoded = decoded.edit(work.encoded, &edits, structure.line_end);
-        body.push(work.part.body.clone(), &encoded);
+        body.push(work.part.body.clone(), encoded);
     }
     if body.is_empty() {
         return None;

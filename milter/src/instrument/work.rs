@@ -10,7 +10,7 @@ use super::{
     record::{LinkRecord, Outcome, PartReason, PartRecord},
     select::{BodyKind, BodyPart},
     session::Session,
-    splice::Edits,
+    splice::{Edits, LargeEdits},
     structure::{Part, Transfer},
     text::{self, PlainEdit},
     transfer::{Decoded, LineWatch, encode_quoted_printable},
@@ -150,7 +150,7 @@ impl<'a> Work<'a> {
                 let plan = text::plan(session, decoded, self.encoded, charset, flowed, watch);
                 Some(Ok(Planned::Plain(plan)))
             }
-            BodyKind::Plain => None,
+            BodyKind::Plain => Some(Ok(Planned::Plain(PlainEdit::default()))),
         }
     }
 
@@ -160,7 +160,7 @@ impl<'a> Work<'a> {
         disclosure: &Disclosure<'_>,
         pixel: &str,
         line_end: &'static [u8],
-        body: &mut Edits,
+        body: &mut LargeEdits,
     ) {
         let (Some(planned), Some(decoded)) = (&self.planned, &self.decoded) else {
             return;
@@ -194,13 +194,13 @@ impl<'a> Work<'a> {
         let encoded = if self.record.recoded {
             if !self.part.header.is_empty() {
                 let (range, field) = recoding(self.part, line_end);
-                body.push(range, &field);
+                body.push(range, field);
             }
             encode_quoted_printable(&self.edits.apply(&decoded.text), line_end)
         } else {
             decoded.edit(self.encoded, &self.edits, line_end)
         };
-        body.push(self.part.body.clone(), &encoded);
+        body.push(self.part.body.clone(), encoded);
     }
 
     /// Returns the disclosure as a paragraph of its own, with the line ends it takes.
@@ -211,7 +211,11 @@ impl<'a> Work<'a> {
         line_end: &'static [u8],
     ) -> Vec<u8> {
         let text_end = text_line_end(text, line_end);
-        let is_ascii_only = matches!(self.part.transfer, Transfer::Identity { ascii: true });
+        // A part that travels as it is gets nothing beyond ASCII unless it says so and has it already.
+        let is_ascii_only = match self.part.transfer {
+            Transfer::Identity { ascii } => ascii || text.is_ascii(),
+            Transfer::Base64 | Transfer::Other | Transfer::QuotedPrintable => false,
+        };
         let charset = self
             .charset
             .filter(|charset| !charset.is_ascii && !is_ascii_only)

@@ -74,7 +74,7 @@ impl Place {
     pub(crate) fn link_in(&self, delivery: &Delivery) -> String {
         let found = urls(&text_of(delivery), &self.url("/c/"));
         assert_eq!(found.len(), 1, "{found:?}");
-        found[0].clone()
+        found.first().unwrap().clone()
     }
 
     /// Allows both purposes for the whole organisation, as a person does, and returns the page that follows.

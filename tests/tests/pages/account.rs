@@ -76,7 +76,8 @@ impl Account {
         URL_SAFE_NO_PAD.encode([7_u8; 32])
     }
 
-    /// Writes down messages with everything that pages can show of them, one every eleven hours up to now.
+    /// Writes down messages with everything that pages can show of them, one every eleven hours up to now, or as
+    /// close together as retention demands.
     pub(crate) async fn send(&self, database: &Database, messages: i32) {
         let client = database.connect().await;
         client
@@ -119,7 +120,7 @@ const MESSAGES: &str = "
         CASE WHEN n % 8 < 3 THEN sent + interval '90 minutes' END,
         CASE WHEN n % 8 < 2 THEN 1 + n % 2 ELSE 0 END, CASE WHEN n % 8 < 2 THEN sent + interval '3 minutes' END,
         CASE WHEN n % 8 < 2 THEN sent + interval '5 minutes' END, CASE WHEN n % 8 IN (0, 4) THEN 3 ELSE 0 END
-    FROM (SELECT n, now() - interval '2 hours' - interval '11 hours' * n AS sent FROM generate_series(0, $2::int - 1) n) numbered";
+    FROM (SELECT n, now() - interval '2 hours' - interval '11 hours' * n * least(1, 170.0 / $2::int) AS sent FROM generate_series(0, $2::int - 1) n) numbered";
 
 const RECIPIENTS: &str = "
     WITH sent AS (SELECT id, row_number() OVER (ORDER BY sent_at DESC) AS n FROM messages WHERE user_id = $1),

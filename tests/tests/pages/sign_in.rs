@@ -18,7 +18,12 @@ const ANNA: &str = "anna@example.com";
 fn link(delivery: &Delivery) -> String {
     let body = String::from_utf8_lossy(delivery.body()).replace("=\r\n", "");
     let start = body.find("http://").expect("no link in the mail");
-    body[start..].split_whitespace().next().unwrap().to_owned()
+    body.get(start..)
+        .unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .to_owned()
 }
 
 async fn ask(visitor: &mut Visitor, base: &str, address: &str) -> Answer {

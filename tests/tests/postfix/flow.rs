@@ -30,6 +30,7 @@ async fn consented_message_is_instrumented_and_its_signature_holds() {
 
         assert_eq!(ours.pixels.len(), 1, "{encoding:?}");
         assert_eq!(ours.links.len(), 1, "{encoding:?}");
+        assert!(ours.text_links.is_empty(), "{encoding:?}");
         assert_eq!(ours.choices.len(), 1, "{encoding:?}");
         assert_eq!(ours.text_choices, ours.choices, "{encoding:?}");
         let field = ours.field.unwrap();
@@ -43,6 +44,27 @@ async fn consented_message_is_instrumented_and_its_signature_holds() {
             "{encoding:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn links_in_plain_text_are_a_setting_of_their_own() {
+    needs!(PostgreSql, Postfix, OpenDkim, Dkimpy);
+    let site = Site::start().await;
+    site.user(ALICE).await;
+    site.database
+        .execute("UPDATE users SET text_links = true")
+        .await;
+    site.says(BOB, Said::Yes).await;
+    let _milter = site.installation.start_milter().await;
+
+    let message = Message::new(ALICE, BOB).build();
+    let delivery = site.deliver(ALICE, &[BOB], &message).await;
+    let ours = site.artefacts(&delivery);
+
+    // The same link, shown twice.
+    assert_eq!(ours.links.len(), 1);
+    assert_eq!(ours.text_links, ours.links);
+    assert_eq!(site.signer.verify(&delivery.message), Signature::Valid);
 }
 
 #[tokio::test]

@@ -17,10 +17,9 @@ use super::{opt_out, quotes};
 
 /// What the parser may hold at once, in octets.
 const MAX_MEMORY: usize = 32 << 20;
-/// How much of a link's text is kept, in octets.
-const MAX_TEXT: usize = 2048;
 /// Follows the text: if the parser sees it as an element, the text does not end in the midst of something.
 const SENTINEL: &str = "fairtrack-end";
+const SENTINEL_TAG: &[u8] = b"<fairtrack-end>";
 
 /// An `a` or `area` element with a destination.
 #[derive(Debug)]
@@ -29,8 +28,8 @@ pub(crate) struct Anchor {
     pub(crate) href: Range<usize>,
     /// That value in Unicode, entities and all.
     pub(crate) raw: String,
-    /// The text between its tags, entities and all, cut where it is long.
-    pub(crate) text: String,
+    /// Where its start tag ends.
+    pub(crate) inside: usize,
     /// Attributes that ask for the link to be left alone, and what is left when they are taken out.
     pub(crate) opt_outs: Vec<(Range<usize>, String)>,
     /// Whether it stands in quoted text.
@@ -89,7 +88,7 @@ pub(crate) enum Wish {
     Check,
     /// Whether there is anything to see.
     Content,
-    /// Where quoted text begins, and the texts of links.
+    /// Where quoted text begins.
     Edit,
 }
 
@@ -111,34 +110,40 @@ type Shared = Rc<RefCell<State>>;
 /// Returns `None` if it cannot be read within the bounds, or the charset is one in which markup is not ASCII.
 pub(crate) fn locate(html: &[u8], encoding: &'static Encoding, wish: Wish) -> Option<Located> {
     let encoding = AsciiCompatibleEncoding::new(encoding)?;
+    SELECTORS.with(|selectors| run(html, encoding, wish, selectors))
+}
+
+fn run(
+    html: &[u8],
+    encoding: AsciiCompatibleEncoding,
+    wish: Wish,
+    selectors: &[(Selector, Role)],
+) -> Option<Located> {
     let state = Shared::default();
-    let settings = Settings::new()
+    let mut settings = Settings::new()
         .with_encoding(encoding)
         .with_strict(false)
         .with_memory_settings(MemorySettings::new().with_max_allowed_memory_usage(MAX_MEMORY));
-    let settings = SELECTORS.with(|selectors| {
-        let mut settings = settings;
-        for (selector, role) in selectors {
-            if role.serves(wish, html) {
-                let handlers = role.handlers(wish, &state, html);
-                settings = settings
-                    .append_element_content_handler((Cow::Owned(selector.clone()), handlers));
-            }
+    let hints = match wish {
+        Wish::Edit => quotes::Hints::of(html),
+        Wish::Artefacts | Wish::Check | Wish::Content => quotes::Hints::default(),
+    };
+    for (selector, role) in selectors {
+        if role.serves(wish, hints) {
+            let handlers = role.handlers(wish, &state, html);
+            settings = settings.append_element_content_handler((Cow::Borrowed(selector), handlers));
         }
-        settings
-    });
-    let settings = if matches!(wish, Wish::Artefacts | Wish::Content) {
+    }
+    if matches!(wish, Wish::Artefacts | Wish::Content) {
         let texts = Rc::clone(&state);
-        settings.append_document_content_handler(
+        settings = settings.append_document_content_handler(
             DocumentContentHandlers::default()
                 .text(move |chunk: &mut TextChunk<'_>| on_text(&texts, wish, chunk)),
-        )
-    } else {
-        settings
-    };
+        );
+    }
     let mut rewriter = HtmlRewriter::new(settings, |_: &[u8]| {});
     let is_read = rewriter.write(html).is_ok()
-        && rewriter.write(format!("<{SENTINEL}>").as_bytes()).is_ok()
+        && rewriter.write(SENTINEL_TAG).is_ok()
         && rewriter.end().is_ok();
     let found = std::mem::take(&mut state.borrow_mut().found);
     // When asked about content only, the first sight of it ends the reading.
@@ -168,6 +173,7 @@ fn roles() -> impl Iterator<Item = (&'static str, Role)> {
         ("p", Role::Container),
         ("td", Role::Container),
         ("span", Role::Container),
+        ("div[data-tracking]", Role::Disclosure),
     ];
     fixed.into_iter().chain(
         quotes::MARKS
@@ -182,20 +188,22 @@ enum Role {
     Body,
     ClosedGround,
     Container,
+    Disclosure,
     End,
     Image,
     Quote(&'static quotes::Mark),
 }
 
 impl Role {
-    fn serves(self, wish: Wish, html: &[u8]) -> bool {
+    fn serves(self, wish: Wish, hints: quotes::Hints) -> bool {
         match self {
             Self::Anchor => wish != Wish::Content,
             Self::Body | Self::ClosedGround => wish == Wish::Edit,
             Self::End => true,
-            Self::Quote(mark) => wish == Wish::Edit && mark.may_occur_in(html),
+            Self::Quote(mark) => wish == Wish::Edit && mark.is_worth_it(hints),
             Self::Image => wish != Wish::Edit,
-            Self::Container => matches!(wish, Wish::Artefacts | Wish::Check),
+            Self::Container => wish == Wish::Artefacts,
+            Self::Disclosure => wish == Wish::Check,
         }
     }
 
@@ -208,14 +216,9 @@ impl Role {
         let handlers = ElementContentHandlers::default();
         let state = Rc::clone(state);
         match self {
-            Self::Anchor => {
-                let texts = Rc::clone(&state);
-                handlers
-                    .element(move |element: &mut Element<'_, '_>| {
-                        on_anchor(&state, html, wish, element)
-                    })
-                    .text(move |chunk: &mut TextChunk<'_>| on_link_text(&texts, chunk))
-            }
+            Self::Anchor => handlers.element(move |element: &mut Element<'_, '_>| {
+                on_anchor(&state, html, wish, element)
+            }),
             Self::Body => handlers.element(move |element: &mut Element<'_, '_>| {
                 let state = Rc::clone(&state);
                 on_end(element, move |end| {
@@ -230,15 +233,21 @@ impl Role {
                     return Ok(());
                 }
                 state.borrow_mut().closed_ground += 1;
+                if element.tag_name() == "frameset" {
+                    // In a page of frames there is no body, and nothing put anywhere is shown.
+                    return Ok(());
+                }
                 let state = Rc::clone(&state);
                 on_end(element, move |_| {
                     let mut state = state.borrow_mut();
                     state.closed_ground = state.closed_ground.saturating_sub(1);
                 })
             }),
-            Self::Container => handlers.element(move |element: &mut Element<'_, '_>| {
-                on_block(&state, element, BlockKind::Container)
-            }),
+            Self::Container | Self::Disclosure => {
+                handlers.element(move |element: &mut Element<'_, '_>| {
+                    on_block(&state, element, BlockKind::Container)
+                })
+            }
             Self::End => handlers.element(move |element: &mut Element<'_, '_>| {
                 let mut state = state.borrow_mut();
                 state.found.is_open_ended = element.source_location().bytes().start == html.len()
@@ -273,7 +282,7 @@ fn on_anchor(
             // Of a doubled attribute the first counts, even if it is empty.
             let place = place.unwrap_or_else(|| name.clone()).bytes();
             href = Some((place, attribute.value()));
-        } else if opt_out::may_be(written) {
+        } else if wish == Wish::Edit && opt_out::may_be(written) {
             opt_outs.extend(opt_out_of(html, attribute));
         }
     }
@@ -287,7 +296,7 @@ fn on_anchor(
     state.found.anchors.push(Anchor {
         href,
         raw,
-        text: String::new(),
+        inside: element.source_location().bytes().end,
         opt_outs,
         is_quoted,
         is_content,
@@ -322,20 +331,6 @@ fn opt_out_of(html: &[u8], attribute: &Attribute<'_>) -> Option<(Range<usize>, S
         }
         opt_out::Verdict::Value(rest) => Some((value?, rest)),
     }
-}
-
-fn on_link_text(state: &Shared, chunk: &TextChunk<'_>) -> HandlerResult {
-    let mut state = state.borrow_mut();
-    if let Some(anchor) = state.found.anchors.last_mut() {
-        let room = MAX_TEXT.saturating_sub(anchor.text.len());
-        let text = chunk.as_str();
-        let mut end = room.min(text.len());
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        anchor.text.push_str(text.get(..end).unwrap_or_default());
-    }
-    Ok(())
 }
 
 fn on_text(state: &Shared, wish: Wish, chunk: &TextChunk<'_>) -> HandlerResult {

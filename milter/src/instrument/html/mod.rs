@@ -114,7 +114,7 @@ impl HtmlEdit {
         lines: &mut LineWatch<'_>,
     ) -> LinkRecord {
         let destination = destination_of(&anchor.raw);
-        let text = htmlize::unescape(anchor.text.as_str());
+        let text = visible_text(&part.text, anchor, charset);
         let target = match session.rules.judge(&destination, &text) {
             Ok(target) => target,
             Err(LinkReason::OptedOut) if !anchor.is_quoted => {
@@ -129,7 +129,7 @@ impl HtmlEdit {
             }
         };
         let host = target.host;
-        let refuse = |reason| left_alone(host, &text, reason);
+        let refuse = |reason| left_alone(&host, &text, reason);
         if anchor.is_quoted {
             return refuse(LinkReason::Quoted);
         }
@@ -153,7 +153,7 @@ impl HtmlEdit {
             return refuse(LinkReason::LineLength);
         }
         self.edits.push(anchor.href.clone(), url.as_bytes());
-        session.take(ordinal, destination.clone().into_owned(), host, &text)
+        session.take(ordinal, destination.into_owned(), host, &text)
     }
 
     /// Takes the attributes out that asked for the link to be left alone.
@@ -192,12 +192,46 @@ pub(crate) fn has_content(html: &[u8], charset: Charset) -> bool {
     locate(html, charset.encoding, Wish::Content).is_none_or(|located| located.has_content)
 }
 
+/// How much of a link is read for its text, in octets.
+const MAX_TEXT: usize = 2000;
+
+/// Reads what stands between the tags of a link, for the report and for rules about what the reader sees. A reading
+/// aid: what stands in odd places of odd markup may be missing from it.
+fn visible_text(html: &[u8], anchor: &Anchor, charset: Charset) -> String {
+    let mut rest = html.get(anchor.inside..).unwrap_or_default();
+    rest = rest.get(..MAX_TEXT).unwrap_or(rest);
+    let mut octets = Vec::new();
+    while let Some(tag) = memchr::memchr(b'<', rest) {
+        octets.extend_from_slice(rest.get(..tag).unwrap_or_default());
+        let after = rest.get(tag..).unwrap_or_default();
+        let is_end = matches!(
+            after,
+            [
+                _,
+                b'/',
+                b'a' | b'A',
+                b'>' | b' ' | b'\t' | b'\r' | b'\n',
+                ..
+            ]
+        );
+        let Some(close) = memchr::memchr(b'>', after).filter(|_| !is_end) else {
+            break;
+        };
+        rest = after.get(close + 1..).unwrap_or_default();
+    }
+    let (text, _) = charset.encoding.decode_without_bom_handling(&octets);
+    htmlize::unescape(text.as_ref()).into_owned()
+}
+
 /// Reads a destination as browsers do: entities decoded once, blanks around it dropped.
 pub(crate) fn destination_of(raw: &str) -> Cow<'_, str> {
     let is_blank = |c: char| c <= ' ';
     match htmlize::unescape_attribute(raw) {
         Cow::Borrowed(text) => Cow::Borrowed(text.trim_matches(is_blank)),
-        Cow::Owned(text) => Cow::Owned(text.trim_matches(is_blank).to_owned()),
+        Cow::Owned(text) if text.starts_with(is_blank) || text.ends_with(is_blank) => {
+            Cow::Owned(text.trim_matches(is_blank).to_owned())
+        }
+        Cow::Owned(text) => Cow::Owned(text),
     }
 }
 

@@ -12,12 +12,25 @@ pub(crate) enum Verdict {
     Value(String),
 }
 
+/// Every name that may ask for it.
+const NAMES: [&str; 10] = [
+    "rel",
+    "data-no-track",
+    "ses:no-track",
+    "data-pm-no-track",
+    "data-skip-click",
+    "cm_dontconvertlink",
+    "data-msys-clicktrack",
+    "clicktracking",
+    "disable-tracking",
+    "mautic:disable-tracking",
+];
+
 /// Tells whether a name is worth a second look.
 pub(crate) fn may_be(name: &[u8]) -> bool {
-    matches!(
-        name.first(),
-        Some(b'd' | b'D' | b'r' | b'R' | b's' | b'S' | b'c' | b'C' | b'm' | b'M')
-    )
+    NAMES
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 /// Judges an attribute by its name, case aside, and its value.

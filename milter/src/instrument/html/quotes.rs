@@ -4,6 +4,10 @@
 //! A mark that is missed costs little: the disclosure stands below the quotation, and links in it are rewritten. A mark
 //! that is seen where none is costs as little.
 
+use std::sync::LazyLock;
+
+use aho_corasick::packed::Searcher;
+
 /// How far quoted text reaches.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Extent {
@@ -43,9 +47,13 @@ impl Mark {
         }
     }
 
-    /// Tells whether the text may hold such a mark at all.
-    pub(crate) fn may_occur_in(&self, html: &[u8]) -> bool {
-        self.hint.is_empty() || memchr::memmem::find(html, self.hint).is_some()
+    /// Tells whether the text may hold such a mark, given the hints that occur in it.
+    pub(crate) fn is_worth_it(&self, hints: Hints) -> bool {
+        let number = MARKS
+            .iter()
+            .position(|mark| std::ptr::eq(mark, self))
+            .unwrap_or_default();
+        self.hint.is_empty() || hints.0 & (1 << number) != 0
     }
 
     /// Tells whether an element that the selector found is a quotation.
@@ -61,8 +69,36 @@ impl Mark {
     }
 }
 
+/// Which hints occur in a text.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Hints(u32);
+
+impl Hints {
+    /// Looks for all hints at once.
+    pub(crate) fn of(html: &[u8]) -> Self {
+        let mut found = 0;
+        if let Some(searcher) = &*SEARCHER {
+            for place in searcher.find_iter(html) {
+                found |= 1 << place.pattern().as_u32();
+            }
+        }
+        // The searcher knows nothing of marks without a hint; theirs is no pattern.
+        let mut hints = 0;
+        let hinted = (0..).zip(MARKS).filter(|(_, mark)| !mark.hint.is_empty());
+        for (pattern, (number, _)) in (0_u32..).zip(hinted) {
+            hints |= u32::from(found & (1 << pattern) != 0) << number;
+        }
+        Self(hints)
+    }
+}
+
+static SEARCHER: LazyLock<Option<Searcher>> = LazyLock::new(|| {
+    let hints = MARKS.iter().map(|mark| mark.hint);
+    Searcher::new(hints.filter(|hint| !hint.is_empty()))
+});
+
 /// Every convention known.
-pub(crate) const MARKS: &[Mark] = &[
+pub(crate) static MARKS: &[Mark] = &[
     // Apple Mail, Thunderbird, and most others.
     Mark {
         selector: "blockquote",

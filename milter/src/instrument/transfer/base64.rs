@@ -11,8 +11,11 @@ const OCTETS: usize = 57;
 /// Decodes, ignoring line ends and the blanks before them, and nothing else.
 pub(super) fn decode(encoded: &[u8]) -> Option<Vec<u8>> {
     let mut joined = Vec::with_capacity(encoded.len());
-    for line in encoded.split(|octet| *octet == b'\n') {
+    let mut from = 0;
+    for end in memchr::memchr_iter(b'\n', encoded).chain([encoded.len()]) {
+        let line = encoded.get(from..end).unwrap_or_default();
         joined.extend_from_slice(line.trim_ascii_end());
+        from = end + 1;
     }
     STANDARD.decode(joined).ok()
 }

@@ -207,6 +207,14 @@ fn hex(digit: u8) -> u8 {
     }
 }
 
+fn is_literal(octet: u8) -> bool {
+    matches!(octet, 33..=60 | 62..=126) || is_blank(octet)
+}
+
+fn is_blank(octet: u8) -> bool {
+    matches!(octet, b' ' | b'\t')
+}
+
 struct Writer<'a> {
     out: Vec<u8>,
     /// The length of the line that is being written.
@@ -234,33 +242,52 @@ impl<'a> Writer<'a> {
 
     /// Encodes a text.
     fn put(&mut self, text: &[u8]) {
-        let mut octets = text.iter().copied().peekable();
-        while let Some(octet) = octets.next() {
-            let is_line_end = octet == b'\n' || (octet == b'\r' && octets.peek() == Some(&b'\n'));
-            if is_line_end {
-                if octet == b'\r' {
-                    octets.next();
-                }
-                self.out.extend_from_slice(self.line_end);
-                self.column = 0;
+        let mut rest = text;
+        while let Some((first, after)) = rest.split_first() {
+            let run = self.literal_run(rest);
+            if run > 0 {
+                let (literal, after) = rest.split_at_checked(run).unwrap_or((rest, b""));
+                self.out.extend_from_slice(literal);
+                self.column += run;
+                rest = after;
                 continue;
             }
-            let ends_line = matches!(octets.peek(), None | Some(b'\r' | b'\n'));
-            let is_literal = matches!(octet, 33..=60 | 62..=126)
-                || (matches!(octet, b' ' | b'\t') && !ends_line);
-            let width = if is_literal { 1 } else { 3 };
-            if self.column + width > COLUMNS - 1 {
+            let is_pair = *first == b'\r' && after.first() == Some(&b'\n');
+            if *first == b'\n' || is_pair {
+                self.out.extend_from_slice(self.line_end);
+                self.column = 0;
+                rest = after.get(usize::from(is_pair)..).unwrap_or_default();
+                continue;
+            }
+            if self.column + 3 > COLUMNS - 1 {
                 self.soft_break();
+                continue;
             }
-            if is_literal {
-                self.out.push(octet);
-            } else {
-                const DIGITS: [u8; 16] = *b"0123456789ABCDEF";
-                let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or(b'0');
-                self.out
-                    .extend_from_slice(&[b'=', digit(octet >> 4), digit(octet & 15)]);
-            }
-            self.column += width;
+            const DIGITS: [u8; 16] = *b"0123456789ABCDEF";
+            let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or(b'0');
+            self.out
+                .extend_from_slice(&[b'=', digit(first >> 4), digit(first & 15)]);
+            self.column += 3;
+            rest = after;
+        }
+    }
+
+    /// Counts the octets that can stand for themselves and fit the line. A blank at the end of a line cannot.
+    fn literal_run(&self, text: &[u8]) -> usize {
+        let room = (COLUMNS - 1).saturating_sub(self.column).min(text.len());
+        let window = text.get(..room).unwrap_or_default();
+        let run = window
+            .iter()
+            .take_while(|octet| is_literal(**octet))
+            .count();
+        let ends_line = matches!(text.get(run), None | Some(b'\r' | b'\n'));
+        let ends_blank = window
+            .get(..run)
+            .is_some_and(|run| run.last().copied().is_some_and(is_blank));
+        if ends_line && ends_blank {
+            run - 1
+        } else {
+            run
         }
     }
 

@@ -53,9 +53,10 @@ impl Alice {
         self.api.get(&url).await.json()
     }
 
-    /// Switches on opens, links, and notifications of clicks.
+    /// Switches on opens, links in both kinds of text, and notifications of clicks.
     pub(crate) async fn switch_on(&mut self) -> Value {
-        let settings = json!({"opens": true, "links": true, "notifications": "clicks"});
+        let settings =
+            json!({"opens": true, "links": true, "text_links": true, "notifications": "clicks"});
         let url = self.url("/api/v1/settings");
         let answer = self.api.send_json("PATCH", &url, &settings).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
@@ -193,6 +194,12 @@ impl Bob {
             let element = client.find(Locator::Css(choice)).await.unwrap();
             element.click().await.unwrap();
         }
+        // A click returns before the page that it leads to is there.
+        client
+            .wait()
+            .for_element(Locator::Css("[role=status]"))
+            .await
+            .unwrap();
         self.browser.text().await
     }
 

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What a connection remembers of messages and of the consent of those who received them.
+//!
+//! Remembered is what was read, never a decision: time passes, grants begin and end. It holds as long as the epoch of
+//! the controllers' consent does, which the database checks when a batch is written.
+
+use std::collections::HashMap;
+
+use common::{
+    consent::Standing,
+    db::recordings::Recording,
+    ids::{MessageId, SubjectRef},
+};
+
+/// Messages that are remembered at most; then everything is forgotten and read again.
+const MOST: usize = 20_000;
+
+/// What one connection remembers.
+#[derive(Default)]
+pub(super) struct Memory {
+    epochs: Vec<i64>,
+    messages: HashMap<MessageId, Remembered>,
+}
+
+/// A message and the standings of its recipients.
+pub(super) struct Remembered {
+    pub(super) recording: Recording,
+    pub(super) standings: HashMap<SubjectRef, Standing>,
+}
+
+impl Memory {
+    /// Returns what is remembered of a message.
+    pub(super) fn find(&self, message: MessageId) -> Option<&Remembered> {
+        self.messages.get(&message)
+    }
+
+    /// Returns the epochs under which everything was read.
+    pub(super) fn epochs(&self) -> &[i64] {
+        &self.epochs
+    }
+
+    /// Forgets what was read under other epochs.
+    pub(super) fn enter(&mut self, epochs: Vec<i64>) {
+        if self.epochs != epochs {
+            self.messages.clear();
+            self.epochs = epochs;
+        }
+    }
+
+    /// Makes room for messages that are about to be read; returns false if others had to be forgotten for it.
+    pub(super) fn make_room(&mut self, messages: usize) -> bool {
+        let has_room = self.messages.len() + messages <= MOST;
+        if !has_room {
+            self.messages.clear();
+        }
+        has_room
+    }
+
+    /// Remembers a message.
+    pub(super) fn keep(&mut self, message: MessageId, remembered: Remembered) {
+        self.messages.insert(message, remembered);
+    }
+
+    /// Forgets everything.
+    pub(super) fn forget(&mut self) {
+        self.epochs.clear();
+        self.messages.clear();
+    }
+}

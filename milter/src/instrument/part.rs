@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! One entity of a message, and what its header section says about it. Doubled or unreadable fields that readers could
+//! take differently make the message `malformed`.
+
+use std::ops::Range;
+
+use common::reason::SkipReason;
+
+use super::content::Structured;
+use crate::message::Message;
+
+/// RFC 2046, section 5.1.1.
+const MAX_BOUNDARY: usize = 70;
+
+/// How a part is encoded for transfer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Transfer {
+    Base64,
+    /// `7bit`, `8bit`, or no field at all; `ascii` for the first and the last.
+    Identity {
+        ascii: bool,
+    },
+    /// `binary`, unknown or oddly written: never edited.
+    Other,
+    QuotedPrintable,
+}
+
+/// How a part asks to be shown.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Disposition {
+    Attachment,
+    Inline,
+}
+
+/// One entity of the message. The first one is the message itself.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Its place in the tree, as in IMAP with the message as `1`: `1.2.1`.
+    pub path: String,
+    /// The header section within the body, the empty line included; empty for the message itself.
+    pub header: Range<usize>,
+    /// The content, without the line end that belongs to the boundary after it.
+    pub body: Range<usize>,
+    /// Type and subtype in lower case; `unknown` if the field cannot be read.
+    pub media: String,
+    /// The charset in lower case.
+    pub charset: Option<String>,
+    pub transfer: Transfer,
+    pub disposition: Disposition,
+    /// Whether the part bears a file name.
+    pub is_named: bool,
+    /// `format=flowed` (RFC 3676), and whether `delsp=yes` goes with it.
+    pub flowed: Option<DelSp>,
+    /// Whether an `application/pkcs7-mime` says that it is signed only.
+    pub is_signed_data: bool,
+    /// Where the value of `Content-Transfer-Encoding` stands within the body.
+    pub transfer_value: Option<Range<usize>>,
+    pub children: Vec<usize>,
+    /// The identifier that a related part refers to it by.
+    pub(crate) content_id: Option<String>,
+    /// The `start` of a related part.
+    pub(crate) start: Option<String>,
+    boundary: Option<String>,
+    md5: bool,
+}
+
+/// What becomes of the blank before a soft line break in flowed text.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DelSp {
+    No,
+    Yes,
+}
+
+impl Part {
+    /// Reads what the fields say.
+    pub(crate) fn new(
+        fields: MimeFields<'_>,
+        path: String,
+        header: Range<usize>,
+        body: Range<usize>,
+        is_digest: bool,
+    ) -> Result<Self, SkipReason> {
+        let default = if is_digest {
+            "message/rfc822"
+        } else {
+            "text/plain"
+        };
+        let content_type = match fields.content_type {
+            None => Structured::bare(default),
+            Some(raw) => match Structured::parse(raw) {
+                Some(parsed) if parsed.value.split('/').all(|half| !half.is_empty()) => parsed,
+                _ if starts_like_multipart(raw) => return Err(SkipReason::Malformed),
+                _ => Structured::default(),
+            },
+        };
+        let mut media = content_type.value.clone();
+        if media.matches('/').count() != 1 {
+            media = "unknown".to_owned();
+        }
+        let boundary = if media.starts_with("multipart/") {
+            let boundary = content_type
+                .parameter("boundary")
+                .ok_or(SkipReason::Malformed)?;
+            let is_legal = !boundary.is_empty()
+                && boundary.len() <= MAX_BOUNDARY
+                && !boundary.ends_with(' ')
+                && boundary.bytes().all(|octet| matches!(octet, 32..=126));
+            Some(
+                is_legal
+                    .then(|| boundary.to_owned())
+                    .ok_or(SkipReason::Malformed)?,
+            )
+        } else {
+            None
+        };
+        let disposition = fields.disposition.map(Structured::parse);
+        let is_named = content_type.parameter("name").is_some()
+            || matches!(&disposition, Some(Some(field)) if field.parameter("filename").is_some());
+        let flowed = content_type
+            .parameter("format")
+            .filter(|format| format.eq_ignore_ascii_case("flowed"))
+            .map(|_| match content_type.parameter("delsp") {
+                Some(delsp) if delsp.eq_ignore_ascii_case("yes") => DelSp::Yes,
+                _ => DelSp::No,
+            });
+        let transfer = transfer_of(fields.transfer);
+        if boundary.is_some() && !matches!(transfer, Transfer::Identity { .. }) {
+            // RFC 2045, section 6.4: a multipart is not itself encoded. Readers differ in what they make of it.
+            return Err(SkipReason::Malformed);
+        }
+        Ok(Self {
+            path,
+            header,
+            body,
+            charset: content_type
+                .parameter("charset")
+                .map(|charset| charset.trim().to_ascii_lowercase()),
+            transfer,
+            disposition: match disposition {
+                None => Disposition::Inline,
+                Some(Some(field)) if field.value == "inline" => Disposition::Inline,
+                Some(_) => Disposition::Attachment,
+            },
+            is_named,
+            flowed,
+            is_signed_data: content_type
+                .parameter("smime-type")
+                .is_some_and(|kind| kind.eq_ignore_ascii_case("signed-data")),
+            transfer_value: fields.transfer_value,
+            children: Vec::new(),
+            content_id: fields.content_id.map(identifier),
+            start: content_type
+                .parameter("start")
+                .map(|start| identifier(start.as_bytes())),
+            boundary,
+            md5: fields.md5,
+            media,
+        })
+    }
+}
+
+fn starts_like_multipart(raw: &[u8]) -> bool {
+    let value = raw.trim_ascii();
+    value
+        .get(..10)
+        .is_some_and(|head| head.eq_ignore_ascii_case(b"multipart/"))
+}
+
+fn transfer_of(field: Option<&[u8]>) -> Transfer {
+    let Some(field) = field else {
+        return Transfer::Identity { ascii: true };
+    };
+    match field.trim_ascii().to_ascii_lowercase().as_slice() {
+        b"7bit" => Transfer::Identity { ascii: true },
+        b"8bit" => Transfer::Identity { ascii: false },
+        b"base64" => Transfer::Base64,
+        b"quoted-printable" => Transfer::QuotedPrintable,
+        _ => Transfer::Other,
+    }
+}
+
+fn identifier(raw: &[u8]) -> String {
+    let text = String::from_utf8_lossy(raw.trim_ascii()).into_owned();
+    text.trim_matches(['<', '>']).to_owned()
+}
+
+impl Part {
+    /// Tells whether this is a multipart.
+    pub fn is_multipart(&self) -> bool {
+        self.boundary.is_some()
+    }
+
+    /// Returns the boundary of a multipart.
+    pub fn boundary(&self) -> Option<&str> {
+        self.boundary.as_deref()
+    }
+
+    /// Tells whether the part carries a digest of its content, which an edit would make wrong.
+    pub fn has_digest(&self) -> bool {
+        self.md5
+    }
+}
+
+/// The fields of one header section that matter here, raw.
+#[derive(Default)]
+pub(crate) struct MimeFields<'a> {
+    content_type: Option<&'a [u8]>,
+    transfer: Option<&'a [u8]>,
+    disposition: Option<&'a [u8]>,
+    content_id: Option<&'a [u8]>,
+    version: bool,
+    md5: bool,
+    transfer_value: Option<Range<usize>>,
+}
+
+impl<'a> MimeFields<'a> {
+    /// Gathers the fields of the message itself.
+    pub(crate) fn of_message(message: &'a Message) -> Result<Self, SkipReason> {
+        let mut fields = Self::default();
+        for field in &message.fields {
+            fields.take(&field.name, &field.value, None)?;
+        }
+        Ok(fields)
+    }
+
+    /// Takes a field, and its place in the body if it stands there; doubled ones leave a doubt about which one counts.
+    pub(crate) fn take(
+        &mut self,
+        name: &[u8],
+        value: &'a [u8],
+        place: Option<Range<usize>>,
+    ) -> Result<(), SkipReason> {
+        let name = name.trim_ascii_end();
+        let slot = if name.eq_ignore_ascii_case(b"content-type") {
+            &mut self.content_type
+        } else if name.eq_ignore_ascii_case(b"content-transfer-encoding") {
+            self.transfer_value = place;
+            &mut self.transfer
+        } else if name.eq_ignore_ascii_case(b"content-disposition") {
+            &mut self.disposition
+        } else if name.eq_ignore_ascii_case(b"content-id") {
+            &mut self.content_id
+        } else if name.eq_ignore_ascii_case(b"content-md5") {
+            self.md5 = true;
+            return Ok(());
+        } else if name.eq_ignore_ascii_case(b"mime-version") {
+            let doubled = std::mem::replace(&mut self.version, true);
+            return if doubled {
+                Err(SkipReason::Malformed)
+            } else {
+                Ok(())
+            };
+        } else {
+            return Ok(());
+        };
+        match slot.replace(value) {
+            Some(_) => Err(SkipReason::Malformed),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What an answered and recorded hit costs, beside a static file and beside an insert for each hit, in one run.
+//!
+//! CPU is that of server and database together, for each answer; requests for each second depend on the machine, ratios
+//! hardly do. Servers are kept on one CPU, the load on another.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark ends where a step fails")]
+
+use std::{
+    process::Command,
+    rc::Rc,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use common::{ids::MessageId, keys::KeyRing, tracking_url};
+use harness::{
+    cpu::{self, Family},
+    database::Database,
+    installation::Installation,
+    load::{self, Connections, Outcome},
+    port::Port,
+    programs,
+    scratch::Scratch,
+    server::Server,
+};
+use nix::sys::signal::Signal;
+use uuid::Uuid;
+
+const MESSAGES: usize = 20_000;
+const SERVERS: usize = 0;
+const LOAD: usize = 1;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, verb, url, port] = arguments.as_slice()
+        && verb == "naive"
+    {
+        serve_naively(url, port.parse().unwrap());
+        return;
+    }
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(bench());
+}
+
+/// A server that is measured.
+struct Contender {
+    name: &'static str,
+    address: String,
+    paths: Rc<Vec<String>>,
+    family: Family,
+    /// Whether the database works for it.
+    records: bool,
+}
+
+async fn bench() {
+    if !programs::are_here(&[programs::Program::PostgreSql]) {
+        return;
+    }
+    cpu::pin(std::process::id(), SERVERS);
+    let database = Database::start_alone().await;
+    let installation = Installation::on(&database).write();
+    let tokens = fill(&installation, &database).await;
+    let collector = installation.start_collector().await;
+    let postgresql = postmaster(&database).await;
+
+    let scratch = Scratch::new("bench");
+    let (nginx_port, naive_port) = (Port::reserve(), Port::reserve());
+    let nginx = start_nginx(&scratch, &nginx_port);
+    let naive = start_naive(&scratch, &database, &naive_port);
+    let address = installation.url().replace("http://", "");
+    let pixels = Rc::new(tokens.iter().map(|urls| urls.0.clone()).collect::<Vec<_>>());
+    let links = Rc::new(tokens.into_iter().map(|urls| urls.1).collect::<Vec<_>>());
+    let ours = |name, paths: &Rc<Vec<String>>| Contender {
+        name,
+        address: address.clone(),
+        paths: Rc::clone(paths),
+        family: Family::of(collector.id()),
+        records: true,
+    };
+    let mut contenders = vec![ours("pixel", &pixels), ours("link", &links)];
+    contenders.push(Contender {
+        name: "naive",
+        address: format!("127.0.0.1:{naive_port}"),
+        paths: Rc::clone(&pixels),
+        family: Family::of(naive.id()),
+        records: true,
+    });
+    if let Some(nginx) = &nginx {
+        contenders.push(Contender {
+            name: "nginx",
+            address: format!("127.0.0.1:{nginx_port}"),
+            paths: Rc::clone(&pixels),
+            family: Family::of(nginx.id()),
+            records: false,
+        });
+    }
+    cpu::pin(std::process::id(), LOAD);
+
+    println!(
+        "contender connections        CPU µs (server + database)   p50 ms  p99 ms   req/s   × nginx"
+    );
+    for connections in [Connections::Kept, Connections::Fresh] {
+        for count in [1, 64, 256] {
+            let mut costs = Vec::new();
+            for contender in contenders.iter().rev() {
+                let cost = measure(contender, &postgresql, connections, count).await;
+                costs.push((contender.name, cost));
+                let nginx = costs.iter().find(|(name, _)| *name == "nginx");
+                print_row(contender, connections, count, costs.last().unwrap(), nginx);
+            }
+        }
+    }
+    println!(
+        "memory of the collector: {} MiB",
+        Family::of(collector.id()).resident() / 1024
+    );
+    let stored = database.count("SELECT count(*) FROM hits", &[]).await;
+    println!("hits stored: {stored}");
+}
+
+struct Cost {
+    server: f64,
+    database: f64,
+    outcome: Outcome,
+}
+
+async fn measure(
+    contender: &Contender,
+    postgresql: &Family,
+    connections: Connections,
+    count: usize,
+) -> Cost {
+    let seconds = std::env::var("FAIRTRACK_BENCH_SECONDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(3);
+    let paths = &contender.paths;
+    let short = Duration::from_millis(300);
+    load::run(&contender.address, paths, connections, count, short).await;
+    let before = (contender.family.time(), postgresql.time());
+    let length = Duration::from_secs(seconds);
+    let outcome = load::run(&contender.address, paths, connections, count, length).await;
+    let each = |took: Duration| took.as_secs_f64() * 1e6 / outcome.answers.max(1) as f64;
+    Cost {
+        server: each(contender.family.time() - before.0),
+        database: if contender.records {
+            each(postgresql.time() - before.1)
+        } else {
+            0.0
+        },
+        outcome,
+    }
+}
+
+fn print_row(
+    contender: &Contender,
+    connections: Connections,
+    count: usize,
+    (_, cost): &(&str, Cost),
+    nginx: Option<&(&str, Cost)>,
+) {
+    let total = cost.server + cost.database;
+    let ratio = nginx.map_or_else(String::new, |(_, nginx)| {
+        format!("{:6.1}", total / nginx.server)
+    });
+    let millis = |percent| cost.outcome.percentile(percent).as_secs_f64() * 1e3;
+    println!(
+        "{:9} {count:>4} {:6} {:9.1} ({:5.1} + {:5.1}) {:15.2} {:7.2} {:8.0} {ratio}{}",
+        contender.name,
+        format!("{connections:?}").to_lowercase(),
+        total,
+        cost.server,
+        cost.database,
+        millis(50),
+        millis(99),
+        cost.outcome.answers as f64 / cost.outcome.took.as_secs_f64(),
+        if cost.outcome.failures > 0 {
+            format!("  {} failed", cost.outcome.failures)
+        } else {
+            String::new()
+        }
+    );
+}
+
+/// Writes messages down, with consent for all of them, and returns the paths of a pixel and a link of each.
+async fn fill(installation: &Installation, database: &Database) -> Vec<(String, String)> {
+    database
+        .execute(
+            "INSERT INTO controllers (id, name, address, contact, authority) VALUES ('example', '', '', '', '');
+             INSERT INTO users (controller_id, id, login)
+             SELECT 'example', gen_random_uuid(), 'user' || n || '@example.com' FROM generate_series(1, 20) n;
+             INSERT INTO subjects (controller_id, subject_ref, address, base_address)
+             SELECT 'example', gen_random_uuid(), n || '@elsewhere.example', n || '@elsewhere.example'
+             FROM generate_series(1, 2000) n;
+             INSERT INTO consent_events (controller_id, seq, event_id, subject_ref, purpose, state, author, assurance, at,
+                 effective_at, profile, method, evidence_sha256, prev_hash, entry_hash)
+             SELECT 'example', row_number() OVER (), gen_random_uuid(), subject_ref, purpose, 'granted', 'recipient', 2,
+                 now(), now() - interval '1 day', 'p1', 'page', '', '', ''
+             FROM subjects, unnest(ARRAY['open', 'click']) AS purpose;",
+        )
+        .await;
+    let count = MESSAGES;
+    database
+        .execute(&format!(
+            "INSERT INTO messages (controller_id, id, user_id, queue_id, sent_at, opens, links)
+             SELECT 'example', gen_random_uuid(), users.id, 'Q', now() - interval '1 hour', true, true
+             FROM users, generate_series(1, {count} / 20);
+             WITH numbered AS (SELECT id, row_number() OVER () AS n FROM messages),
+                 people AS (SELECT subject_ref, row_number() OVER () AS n FROM subjects)
+             INSERT INTO message_recipients SELECT 'example', numbered.id, subject_ref
+             FROM numbered JOIN people ON people.n = numbered.n % 2000 + 1;
+             ANALYZE;
+             CREATE TABLE naive_hits (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, token text NOT NULL,
+                 user_agent text, at timestamptz NOT NULL DEFAULT now());"
+        ))
+        .await;
+    let keys = KeyRing::read(&installation.keys()).unwrap();
+    let client = database.connect().await;
+    let rows = client.query("SELECT id FROM messages", &[]).await.unwrap();
+    let destination = "https://www.shop.example/catalogue/autumn/boots?size=42&colour=brown";
+    rows.iter()
+        .map(|row| MessageId(row.get::<_, Uuid>(0)))
+        .map(|message| {
+            (
+                tracking_url::pixel("", &keys, message),
+                tracking_url::link("", &keys, message, 1, destination),
+            )
+        })
+        .collect()
+}
+
+async fn postmaster(database: &Database) -> Family {
+    let client = database.connect().await;
+    let row = client
+        .query_one("SELECT pg_backend_pid()", &[])
+        .await
+        .unwrap();
+    Family::of(cpu::parent(row.get::<_, i32>(0).unsigned_abs()))
+}
+
+/// The limit: a constant picture and a line in a file, which is neither durable nor asked for consent.
+fn start_nginx(scratch: &Scratch, port: &Port) -> Option<Server> {
+    let program = programs::find("nginx")?;
+    let folder = scratch.path().display();
+    let configuration = scratch.write(
+        "nginx.conf",
+        format!(
+            "daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr;
+             events {{ worker_connections 2048; }}
+             http {{
+                 access_log {folder}/access.log; keepalive_requests 1000000000;
+                 client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
+                 uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
+                 server {{ listen 127.0.0.1:{port}; location / {{ empty_gif; }} }}
+             }}"
+        ),
+    );
+    let mut command = Command::new(program);
+    command.arg("-c").arg(configuration);
+    Some(Server::start(
+        scratch,
+        "nginx",
+        &mut command,
+        Signal::SIGTERM,
+    ))
+}
+
+fn start_naive(scratch: &Scratch, database: &Database, port: &Port) -> Server {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["naive", database.url(), &port.to_string()]);
+    Server::start(scratch, "naive", &mut command, Signal::SIGTERM)
+}
+
+/// What one writes in an afternoon: a handler that inserts a row and then answers.
+fn serve_naively(url: &str, port: u16) {
+    let url = url.to_owned();
+    actix_web::rt::System::new().block_on(async move {
+        let mut pool = Vec::new();
+        for _ in 0..32 {
+            let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls)
+                .await
+                .unwrap();
+            tokio::spawn(connection);
+            let insert = "INSERT INTO naive_hits (token, user_agent) VALUES ($1, $2)";
+            let insert = client.prepare(insert).await.unwrap();
+            pool.push((client, insert));
+        }
+        let pool = web::Data::new(Pool {
+            connections: pool,
+            next: AtomicUsize::new(0),
+        });
+        HttpServer::new(move || {
+            App::new()
+                .app_data(pool.clone())
+                .route("/o/{token}", web::get().to(insert_and_answer))
+        })
+        .workers(2)
+        .bind(("127.0.0.1", port))
+        .unwrap()
+        .run()
+        .await
+        .unwrap();
+    });
+}
+
+struct Pool {
+    connections: Vec<(tokio_postgres::Client, tokio_postgres::Statement)>,
+    next: AtomicUsize,
+}
+
+async fn insert_and_answer(
+    pool: web::Data<Pool>,
+    token: web::Path<String>,
+    request: HttpRequest,
+) -> HttpResponse {
+    let agent = request
+        .headers()
+        .get("user-agent")
+        .and_then(|value| value.to_str().ok());
+    let number = pool.next.fetch_add(1, Ordering::Relaxed) % pool.connections.len();
+    let (client, insert) = pool.connections.get(number).unwrap();
+    client.execute(insert, &[&*token, &agent]).await.unwrap();
+    HttpResponse::Ok()
+        .content_type("image/gif")
+        .body(&[0_u8; 43][..])
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `fairtrackctl` on a real database: schema, keys, users, tokens, links, retention, doctor.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where a step fails")]
+
+use harness::{
+    database::Database,
+    installation::Installation,
+    samples::Sample,
+    web::{MAIL_PROGRAM, Visitor},
+};
+use serde_json::{Value, json};
+
+fn data(installation: &Installation, arguments: &[&str]) -> Value {
+    let mut all = vec!["--json"];
+    all.extend(arguments);
+    serde_json::from_str(&installation.ctl(&all)).unwrap()
+}
+
+#[tokio::test]
+async fn empty_database_is_brought_up_to_date_once() {
+    harness::needs!(PostgreSql);
+    let database = Database::start_empty().await;
+    let installation = Installation::on(&database).write();
+
+    let first = data(&installation, &["migrate"]);
+    let second = data(&installation, &["migrate"]);
+
+    assert!(!first["applied"].as_array().unwrap().is_empty());
+    assert_eq!(second, json!({ "applied": [] }));
+    let controllers = "SELECT count(*) FROM controllers WHERE id = 'example'";
+    assert_eq!(database.count(controllers, &[]).await, 1);
+}
+
+#[tokio::test]
+async fn rotated_key_signs_and_the_old_one_verifies() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database).write();
+    let old = Sample::without_consent(&installation, &database).await;
+    let url = old.link(7, "https://a.example/?b=c&d");
+
+    let keys = data(&installation, &["keys", "rotate"]);
+    let decoded = data(&installation, &["link", "decode", &url]);
+    let forged = data(
+        &installation,
+        &["link", "decode", &url.replace("a.example", "b.example")],
+    );
+
+    assert_eq!(keys.as_array().unwrap().len(), 2);
+    assert_eq!(keys[0]["signing"], true);
+    assert_eq!(decoded["destination"], "https://a.example/?b=c&d");
+    assert_eq!(decoded["ordinal"], 7);
+    assert_eq!(decoded["message_id"], json!(old.message.0));
+    assert_eq!(
+        (&decoded["valid"], &forged["valid"]),
+        (&json!(true), &json!(false))
+    );
+}
+
+#[tokio::test]
+async fn users_are_added_disabled_and_erased_with_what_is_theirs() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database).write();
+
+    installation.ctl(&["user", "add", "Anna"]);
+    installation.ctl(&["user", "add", "bob@example.com", "--admin"]);
+    let token = data(&installation, &["token", "create", "anna", "--name", "crm"]);
+    let disabled = data(&installation, &["user", "disable", "bob"]);
+    installation.ctl(&["user", "erase", "anna@example.com"]);
+    let left = data(&installation, &["user", "list"]);
+
+    assert!(token["token"].as_str().unwrap().starts_with("ft_"));
+    assert_eq!(disabled[0]["enabled"], false);
+    assert_eq!(disabled[0]["admin"], true);
+    assert_eq!(left.as_array().unwrap().len(), 1);
+    assert_eq!(
+        database.count("SELECT count(*) FROM api_tokens", &[]).await,
+        0
+    );
+    for command in [
+        ["user", "erase", "nobody"],
+        ["user", "add", "x@elsewhere.example"],
+    ] {
+        let output = installation.run("fairtrackctl", &command, b"");
+        assert_eq!(output.status.code(), Some(1), "{command:?}");
+    }
+}
+
+#[tokio::test]
+async fn retention_deletes_what_is_over_and_nothing_else() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database).write();
+    let old = Sample::with_consent(&installation, &database).await;
+    let new = Sample::with_consent(&installation, &database).await;
+    let client = database.connect().await;
+    client
+        .execute(
+            "UPDATE messages SET sent_at = now() - interval '91 days' WHERE id = $1",
+            &[&old.message.0],
+        )
+        .await
+        .unwrap();
+    database
+        .execute("SELECT create_hits_partition((now() - interval '200 days')::date)")
+        .await;
+    for (message, days) in [(&new, 200), (&new, 95), (&new, 1), (&old, 1)] {
+        client
+            .execute(
+                "INSERT INTO hits (controller_id, message_id, at, id, kind, ordinal, features, class, confidence, reasons,
+                     rules_version)
+                 VALUES ('example', $1, now() - make_interval(days => $2), gen_random_uuid(), 'open', 0, '{}', 'human', 90,
+                     '{}', 1)",
+                &[&message.message.0, &days],
+            )
+            .await
+            .unwrap();
+    }
+    let partitions = "SELECT count(*) FROM pg_partition_tree('hits') WHERE isleaf";
+    let before = database.count(partitions, &[]).await;
+
+    let counted = data(&installation, &["retention", "run", "--dry-run"]);
+    let untouched = database.count("SELECT count(*) FROM hits", &[]).await;
+    data(&installation, &["retention", "run"]);
+
+    let rows = |table: &str| -> i64 {
+        let rules = counted.as_array().unwrap();
+        let rule = rules.iter().find(|rule| rule["table"] == table).unwrap();
+        rule["rows"].as_i64().unwrap()
+    };
+    assert_eq!((rows("hits"), rows("messages"), untouched), (2, 1, 4));
+    assert_eq!(database.count("SELECT count(*) FROM hits", &[]).await, 1);
+    assert_eq!(
+        database.count("SELECT count(*) FROM messages", &[]).await,
+        1
+    );
+    // One month is dropped; those ahead are made.
+    let ahead = "SELECT count(*) FROM pg_partition_tree('hits')
+        WHERE relid::text = to_char(now() + interval '2 months', '\"hits_\"YYYY_MM')";
+    assert_eq!(database.count(ahead, &[]).await, 1);
+    assert_eq!(database.count(partitions, &[]).await, before);
+}
+
+#[tokio::test]
+async fn doctor_says_what_is_wrong_and_what_to_do() {
+    harness::needs!(PostgreSql);
+    let mut database = Database::start_alone().await;
+    let installation = Installation::on(&database).write();
+    let _collector = installation.start_collector().await;
+    Visitor::with_agent(MAIL_PROGRAM)
+        .get(&installation.url())
+        .await;
+    installation.ctl(&["migrate"]);
+
+    let healthy = installation.run("fairtrackctl", &["doctor", "--json"], b"");
+    database.cluster().kill9();
+    let sick = installation.run("fairtrackctl", &["doctor", "--json"], b"");
+
+    let wrong = |output: &std::process::Output| -> Vec<String> {
+        let findings: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let findings = findings.as_array().unwrap();
+        findings
+            .iter()
+            .filter(|finding| finding["ok"] == false && finding["advice"].is_string())
+            .map(|finding| finding["piece"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    // No milter was started.
+    assert_eq!(wrong(&healthy), ["milter"]);
+    assert_eq!(wrong(&sick), ["milter", "collector", "database"]);
+    assert_eq!(sick.status.code(), Some(1));
+}
