@@ -326,6 +326,15 @@ pub async fn lock(controller: &ControllerId, connection: &mut Connection) -> Que
     Ok(())
 }
 
+/// Has every statement of this transaction planned anew: while a table grows from nothing to many rows, a plan that was
+/// kept from its beginning reads the whole table each time.
+pub async fn expect_growth(connection: &mut Connection) -> QueryResult<()> {
+    diesel::sql_query("SET LOCAL plan_cache_mode = force_custom_plan")
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Tells whoever listens, at commit, that somebody's consent has changed.
 pub async fn announce(controller: &ControllerId, connection: &mut Connection) -> QueryResult<()> {
     diesel::sql_query("SELECT pg_notify($1, $2)")

@@ -158,6 +158,7 @@ async fn apply(
     let id = &reader.books.controller.id;
     connection
         .transaction(async |connection| {
+            consent_events::expect_growth(connection).await?;
             let mut csv = open(path)?;
             let mut counts = Counts::default();
             loop {
