@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! The names of the rules. They are stored with every verdict; what they mean in words stands in [`super::explain`].
+//! The names of the rules. They are stored with every verdict; what they mean in words stands in [`super::explain()`].
 
 use std::fmt;
 

@@ -74,7 +74,7 @@ pub(super) fn chart(days: &[Day], locale: &Locale) -> Chart {
             });
         }
     }
-    let steps = if top % 2 == 0 {
+    let steps = if top.is_multiple_of(2) {
         vec![0, top / 2, top]
     } else {
         vec![0, top]

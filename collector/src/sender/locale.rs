@@ -134,7 +134,7 @@ impl Locale {
         };
         let mut text = String::from(if number < 0 { "−" } else { "" });
         for (place, digit) in digits.chars().enumerate() {
-            if place > 0 && (digits.len() - place) % 3 == 0 {
+            if place > 0 && (digits.len() - place).is_multiple_of(3) {
                 text.push_str(separator);
             }
             text.push(digit);

@@ -72,9 +72,9 @@ impl Place {
 
     /// Returns the link that a mail of ours carries.
     pub(crate) fn link_in(&self, delivery: &Delivery) -> String {
-        let found = urls(&text_of(delivery), &self.url("/c/"));
+        let mut found = urls(&text_of(delivery), &self.url("/c/"));
         assert_eq!(found.len(), 1, "{found:?}");
-        found[0].clone()
+        found.remove(0)
     }
 
     /// Allows both purposes for the whole organisation, as a person does, and returns the page that follows.

@@ -17,8 +17,8 @@ const ANNA: &str = "anna@example.com";
 /// Returns the link in a mail.
 fn link(delivery: &Delivery) -> String {
     let body = String::from_utf8_lossy(delivery.body()).replace("=\r\n", "");
-    let start = body.find("http://").expect("no link in the mail");
-    body[start..].split_whitespace().next().unwrap().to_owned()
+    let (_, rest) = body.split_once("http://").expect("no link in the mail");
+    format!("http://{}", rest.split_whitespace().next().unwrap())
 }
 
 async fn ask(visitor: &mut Visitor, base: &str, address: &str) -> Answer {
