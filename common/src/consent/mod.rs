@@ -2,7 +2,7 @@
 //! The privacy-consent helper: consent as a log of events, and the one rule that both programs obey.
 //!
 //! Design note: an event says that somebody stated something about one purpose and one scope at one time. States are
-//! derived from events by [`decide`]; nothing else decides. In doubt the answer is no.
+//! derived from events by [`decide()`]; nothing else decides. In doubt the answer is no.
 
 pub mod chain;
 mod decide;
