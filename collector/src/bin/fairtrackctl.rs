@@ -66,6 +66,8 @@ enum Command {
     /// Delete what has reached the end of its retention
     #[command(subcommand)]
     Retention(cli::retention::Command),
+    /// Print the register of processing (GDPR, Article 30)
+    Ropa(cli::consent::Which),
     /// Make API tokens
     #[command(subcommand)]
     Token(cli::token::Command),
@@ -130,6 +132,7 @@ async fn dispatch(command: &Command, context: &Context) -> anyhow::Result<()> {
         Command::Networks(command) => cli::networks::run(command, context),
         Command::Notice(command) => cli::notice::run(command, context).await,
         Command::Retention(command) => cli::retention::run(command, context).await,
+        Command::Ropa(which) => cli::ropa::run(which, context),
         Command::Token(command) => cli::token::run(command, context).await,
         Command::User(command) => cli::user::run(command, context).await,
     }

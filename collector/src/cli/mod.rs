@@ -11,6 +11,7 @@ pub mod migrate;
 pub mod networks;
 pub mod notice;
 pub mod retention;
+pub mod ropa;
 pub mod token;
 pub mod user;
 

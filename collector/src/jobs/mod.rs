@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What goes on beside the answers. Each job may run in several collectors at once and does its work once.
 
+mod heads;
 mod judge;
 mod registration;
 pub mod retention;
@@ -28,6 +29,7 @@ pub fn start(
     let mut jobs = JoinSet::new();
     jobs.spawn(registration::register(state.clone()));
     jobs.spawn(retention::run_daily(state.clone()));
+    jobs.spawn(heads::run_daily(state.clone()));
     jobs.spawn(settle::run(state.clone(), alarm, Arc::clone(metrics)));
     let live = state.live.clone();
     jobs.spawn(live.listen(state.config.database.url.expose().to_owned()));

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use common::{
     config,
     db::{
-        Connection, DbError,
+        Connection, DbError, consent_retention,
         locks::{self, Task},
         partitions,
         retention::{self, Ends, RULES},
@@ -95,6 +95,14 @@ pub async fn purge(
             rows,
         });
     }
+    let proof = now - retention.consent_proof.delta();
+    for rule in consent_retention::RULES {
+        let rows = consent_retention::count(rule, now, proof, connection).await?;
+        purged.push(Purged {
+            table: rule.table,
+            rows,
+        });
+    }
     if mode == Mode::Count {
         return Ok(purged);
     }
@@ -102,8 +110,12 @@ pub async fn purge(
     for name in partitions::ended_before(ends.hits, connection).await? {
         partitions::drop(&name, connection).await?;
     }
+    consent_retention::keep_withdrawal_keys(ends.messages, now, connection).await?;
     for rule in RULES {
         while retention::delete_some(rule, ends, connection).await? > 0 {}
+    }
+    for rule in consent_retention::RULES {
+        while consent_retention::delete_some(rule, now, proof, connection).await? > 0 {}
     }
     Ok(purged)
 }

@@ -13,4 +13,5 @@ mod command;
 mod log;
 mod pages;
 mod place;
+mod retention;
 mod rights;

@@ -97,7 +97,7 @@ pub(super) struct Desk {
 }
 
 impl Which {
-    pub(super) fn controller<'a>(&self, config: &'a Config) -> anyhow::Result<&'a Controller> {
+    pub fn controller<'a>(&self, config: &'a Config) -> anyhow::Result<&'a Controller> {
         match (&self.controller, config.controllers.as_slice()) {
             (Some(id), _) => config
                 .controller(&ControllerId(id.clone()))
