@@ -9,6 +9,7 @@ pub mod api_tokens;
 pub mod audit;
 pub mod consent_events;
 pub mod consent_requests;
+pub mod contacts;
 pub mod controllers;
 pub mod counters;
 pub mod erasures;
