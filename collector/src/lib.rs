@@ -7,6 +7,7 @@ pub mod assets;
 pub mod auth;
 pub mod classify;
 pub mod cli;
+pub mod contacts;
 pub mod failure;
 pub mod heads;
 pub mod health;

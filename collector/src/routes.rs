@@ -28,6 +28,10 @@ pub fn configure(app: &mut ServiceConfig) {
                     .route(patch().to(api::message::change))
                     .route(delete().to(api::message::delete)),
             )
+            .service(web::resource("/export").route(get().to(api::export::show)))
+            .service(web::resource("/contacts").route(get().to(api::contacts::list)))
+            .service(web::resource("/consent-requests").route(post().to(api::contacts::ask)))
+            .service(web::resource("/consents").route(post().to(api::contacts::attest)))
             .service(web::resource("/notifications").route(get().to(api::notifications::list)))
             .service(web::resource("/notifications/stream").route(get().to(api::stream::show)))
             .service(
@@ -60,6 +64,9 @@ pub fn configure(app: &mut ServiceConfig) {
                 "/notifications/read",
                 post().to(sender::notifications::read),
             )
+            .service(web::resource("/contacts").route(get().to(sender::contacts::show)))
+            .route("/contacts/ask", post().to(sender::contacts::ask))
+            .route("/contacts/attest", post().to(sender::contacts::attest))
             .service(
                 web::resource("/settings")
                     .route(get().to(sender::settings::show))

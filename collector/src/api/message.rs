@@ -28,7 +28,7 @@ use crate::{
 const MOST_EVENTS: i64 = 1000;
 
 #[derive(Serialize)]
-struct Event {
+pub(super) struct Event {
     id: Uuid,
     kind: String,
     at: DateTime<Utc>,
@@ -51,7 +51,7 @@ struct EventLink {
 }
 
 #[derive(Serialize)]
-struct LinkJson {
+pub(super) struct LinkJson {
     ordinal: i16,
     host: String,
     text: String,
@@ -161,12 +161,13 @@ pub async fn delete(
     }
 }
 
-fn event(hit: Hit, links: &HashMap<i16, &Link>, recipient: Option<&String>) -> Event {
+pub(super) fn event(hit: Hit, links: &HashMap<i16, &Link>, recipient: Option<&String>) -> Event {
     let link = links.get(&hit.ordinal).map(|link| EventLink {
         ordinal: link.ordinal,
         host: link.host.clone(),
         text: link.label.clone(),
     });
+    let client = client(&hit).map(str::to_owned);
     Event {
         id: hit.id,
         kind: hit.kind,
@@ -175,14 +176,14 @@ fn event(hit: Hit, links: &HashMap<i16, &Link>, recipient: Option<&String>) -> E
         confidence: hit.confidence,
         settled: hit.settled,
         reasons: hit.reasons,
-        client: client(&hit.features).map(str::to_owned),
+        client,
         link,
         recipient: recipient.cloned(),
         duplicate_of: hit.duplicate_of,
     }
 }
 
-fn link(link: &Link) -> LinkJson {
+pub(super) fn link(link: &Link) -> LinkJson {
     LinkJson {
         ordinal: link.ordinal,
         host: link.host.clone(),

@@ -154,7 +154,7 @@ fn known_filter(name: &str) -> Result<Filter, Failure> {
     })
 }
 
-fn known_cursor(text: &str) -> Result<(DateTime<Utc>, Uuid), Failure> {
+pub(super) fn known_cursor(text: &str) -> Result<(DateTime<Utc>, Uuid), Failure> {
     let cursor = Cursor::decode(text).ok_or_else(|| {
         Failure::BadRequest("\"before\" is not a cursor from an earlier answer".into())
     })?;

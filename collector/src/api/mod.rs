@@ -2,6 +2,8 @@
 //! The API for programs: JSON, for the user whose session or token is shown, about that user's data only.
 
 pub mod answers;
+pub mod contacts;
+pub mod export;
 pub mod me;
 pub mod message;
 pub mod messages;

@@ -76,11 +76,6 @@ pub fn filter(name: &str) -> Option<Filter> {
     }
 }
 
-/// Tells whether hits of a class count as a person's.
-pub fn is_person(class: &str) -> bool {
-    matches!(class, "human" | "image-proxy-on-open")
-}
-
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;

@@ -4,6 +4,7 @@
 pub mod account;
 pub mod answers;
 mod chart;
+pub mod contacts;
 mod frame;
 pub mod locale;
 mod marks;

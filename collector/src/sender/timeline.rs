@@ -4,11 +4,16 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use common::db::report::{Hit, Link};
-use serde_json::Value;
+use common::{
+    db::report::{Hit, Link},
+    language::Language,
+};
+use serde_json::json;
 
 use super::{locale::Locale, texts::Texts};
-use crate::report::is_person;
+use crate::classify::{
+    Certainty, Class, Features, Kind, ReasonId, State, Verdict, actor, explain, state,
+};
 
 /// A timeline.
 #[derive(Default)]
@@ -31,11 +36,8 @@ pub(super) struct Line {
     pub(super) time_full: String,
     pub(super) time_iso: String,
     /// Why it was judged so, in words.
-    pub(super) reasons: Vec<String>,
+    pub(super) reasons: Vec<&'static str>,
 }
-
-/// From here on a verdict about a person is not called probable any more.
-const SURE: i16 = 75;
 
 /// Writes hits as lines, in the order given. The sender's own are left out.
 pub(super) fn timeline(
@@ -47,84 +49,102 @@ pub(super) fn timeline(
     let links: HashMap<i16, &Link> = links.iter().map(|link| (link.ordinal, link)).collect();
     let mut timeline = Timeline::default();
     for hit in hits {
-        match hit.class.as_str() {
-            "self" => {}
-            "duplicate" | "link-preview" | "machine-prefetch" | "security-scanner" => timeline
-                .machines
-                .push(line(hit, links.get(&hit.ordinal).copied(), locale, now)),
-            _ => timeline
-                .lines
-                .push(line(hit, links.get(&hit.ordinal).copied(), locale, now)),
+        let class = class(hit);
+        if class == Class::SelfHit {
+            continue;
+        }
+        let line = line(hit, links.get(&hit.ordinal).copied(), locale, now);
+        if class.is_machine() || class == Class::Duplicate {
+            timeline.machines.push(line);
+        } else {
+            timeline.lines.push(line);
         }
     }
     timeline
 }
 
-/// Returns the name of the program that asked, if it is known.
-pub(crate) fn client(features: &Value) -> Option<&str> {
-    features
-        .pointer("/client/name")
-        .or_else(|| features.get("client"))
-        .and_then(Value::as_str)
-        .filter(|name| !name.is_empty())
+/// Returns whose program it was, if that is known.
+pub(crate) fn client(hit: &Hit) -> Option<&'static str> {
+    actor(&features(hit)?, class(hit))
 }
 
 fn line(hit: &Hit, link: Option<&Link>, locale: &Locale, now: DateTime<Utc>) -> Line {
     let texts = Texts::of(locale.language);
-    let t = &texts.message;
-    let is_click = hit.kind == "click";
-    let is_sure = hit.confidence >= SURE;
-    let client = client(&hit.features);
-    let (class, icon, words) = match hit.class.as_str() {
-        class if is_person(class) => {
-            let words = match (is_click, is_sure) {
-                (false, false) => t.probably_opened,
-                (false, true) => t.opened,
-                (true, false) => t.probably_clicked,
-                (true, true) => t.clicked,
-            };
-            if is_click {
-                ("person click", "click", words)
-            } else {
-                ("person", "opened", words)
-            }
-        }
-        "duplicate" => ("machine", "again", t.repeated),
-        "link-preview" => ("machine", "chat", t.previewed),
-        "machine-prefetch" => ("machine", "auto", t.preloaded),
-        "security-scanner" => ("machine", "shield", t.checked),
-        _ => ("unknown", "unclear", t.unclear_activity),
+    let verdict = Verdict {
+        class: class(hit),
+        confidence: u8::try_from(hit.confidence).unwrap_or(0),
+        reasons: hit
+            .reasons
+            .iter()
+            .filter_map(|code| ReasonId::from_code(code))
+            .collect(),
     };
-    let mut text = words.to_owned();
-    if let Some(client) = client {
-        text.push_str(" · ");
-        if hit.class == "image-proxy-on-open" {
-            text.push_str(&t.through_proxy.replace("{client}", client));
-        } else {
-            text.push_str(client);
-        }
-    }
+    let state = features(hit).map_or(State::Unclear, |features| state(&features, &verdict));
+    let (class, icon) = look(state);
+    let words = state.words(locale.language);
     Line {
         class,
         icon,
-        text,
-        certainty: certainty(hit, texts),
-        link: link.map(|link| t.link.replace("{link}", shown(link))),
+        text: match client(hit) {
+            Some(client) => format!("{words} · {client}"),
+            None => words.to_owned(),
+        },
+        certainty: certainty(hit, &verdict, texts),
+        link: link.map(|link| texts.message.link.replace("{link}", shown(link))),
         time: locale.time(hit.at, now),
         time_full: locale.full_time(hit.at),
         time_iso: hit.at.to_rfc3339(),
-        reasons: hit.reasons.clone(),
+        reasons: reasons(&verdict, locale.language),
     }
 }
 
-fn certainty(hit: &Hit, texts: &Texts) -> &'static str {
-    let t = &texts.message;
-    match hit.confidence {
-        _ if !hit.settled => t.provisional,
-        90.. => t.certain,
-        50..90 => t.likely,
-        _ => t.unclear,
+/// Returns the class of the stylesheet, and the icon.
+fn look(state: State) -> (&'static str, &'static str) {
+    match state {
+        State::Checked => ("machine", "shield"),
+        State::Clicked => ("person click", "click"),
+        State::LoadedByApple | State::Preloaded => ("machine", "auto"),
+        State::Opened | State::OpenedThroughProxy => ("person", "opened"),
+        State::Own | State::Quiet | State::Unclear => ("unknown", "unclear"),
+        State::Previewed => ("machine", "chat"),
+        State::ProbablyClicked => ("person click probable", "click"),
+        State::ProbablyOpened => ("person probable", "opened"),
+        State::Repeated => ("machine", "again"),
     }
+}
+
+fn class(hit: &Hit) -> Class {
+    Class::from_code(&hit.class).unwrap_or(Class::Unknown)
+}
+
+/// Reads what was kept of the request; of one that another release wrote, only what it was for.
+fn features(hit: &Hit) -> Option<Features> {
+    let kind = if hit.kind == "click" {
+        Kind::Click
+    } else {
+        Kind::Open
+    };
+    serde_json::from_value(hit.features.clone())
+        .or_else(|_other| serde_json::from_value(json!({ "k": kind, "t": 0 })))
+        .ok()
+}
+
+fn certainty(hit: &Hit, verdict: &Verdict, texts: &Texts) -> &'static str {
+    let t = &texts.message;
+    match verdict.certainty() {
+        _ if !hit.settled => t.provisional,
+        Certainty::Certain => t.certain,
+        Certainty::Likely => t.likely,
+        Certainty::Unclear => t.unclear,
+    }
+}
+
+fn reasons(verdict: &Verdict, language: Language) -> Vec<&'static str> {
+    verdict
+        .reasons
+        .iter()
+        .map(|reason| explain(*reason, language))
+        .collect()
 }
 
 /// Returns a link's visible text, or its host where it has none.
@@ -138,8 +158,6 @@ pub(super) fn shown(link: &Link) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use common::language::Language;
-    use serde_json::json;
     use uuid::Uuid;
 
     use super::*;
@@ -154,7 +172,7 @@ mod tests {
             confidence,
             reasons: Vec::new(),
             settled: true,
-            features: json!({"client": {"kind": "proxy", "name": "Gmail"}}),
+            features: json!({"k": "open", "t": 60_000, "c": "image-proxy:gmail", "n": "google"}),
             duplicate_of: None,
         }
     }
@@ -175,25 +193,24 @@ mod tests {
 
     #[test]
     fn doubt_is_said() {
-        let timeline = told(&[
-            hit("human", 95),
-            hit("human", 60),
-            hit("image-proxy-on-open", 95),
-        ]);
+        let timeline = told(&[hit("human", 95), hit("human", 60)]);
 
         let texts: Vec<&str> = timeline
             .lines
             .iter()
             .map(|line| line.text.as_str())
             .collect();
-        assert_eq!(
-            texts,
-            [
-                "Opened · Gmail",
-                "Probably opened · Gmail",
-                "Opened · through Gmail, which hides place and device"
-            ]
-        );
+        assert_eq!(texts, ["Opened · Gmail", "Probably opened · Gmail"]);
         assert_eq!(timeline.lines[1].certainty, "likely");
+    }
+
+    #[test]
+    fn hit_of_another_release_is_shown_without_a_name() {
+        let strange = Hit {
+            features: json!({"version": 99}),
+            ..hit("human", 95)
+        };
+
+        assert_eq!(told(&[strange]).lines[0].text, "Opened");
     }
 }

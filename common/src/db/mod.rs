@@ -10,6 +10,7 @@ pub mod audit;
 pub mod consent_events;
 pub mod consent_requests;
 pub mod consent_retention;
+pub mod contacts;
 pub mod controllers;
 pub mod counters;
 pub mod erasures;

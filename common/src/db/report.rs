@@ -351,7 +351,7 @@ fn words(search: Option<&str>) -> impl Iterator<Item = &str> {
 }
 
 /// Takes the pattern characters of LIKE for themselves.
-fn pattern(word: &str) -> String {
+pub(super) fn pattern(word: &str) -> String {
     let mut pattern = String::from("%");
     for c in word.chars().take(200) {
         if matches!(c, '%' | '_' | '\\') {

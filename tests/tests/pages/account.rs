@@ -142,17 +142,17 @@ const LINKS: &str = "
 const HITS: &str = "
     INSERT INTO hits (controller_id, message_id, at, id, kind, ordinal, features, class, confidence, reasons, rules_version, settled)
     SELECT 'example', m.id, m.sent_at + h.after::interval, gen_random_uuid(), h.kind, h.ordinal,
-        jsonb_build_object('client', jsonb_build_object('kind', 'other', 'name', h.client)), h.class, h.confidence,
+        jsonb_build_object('k', h.kind, 't', 60000, 'c', h.client, 'n', h.network), h.class, h.confidence,
         ARRAY[h.reason], 1, true
     FROM messages m, (VALUES
-        ('2 minutes', 'open', 0, 'Gmail', 'image-proxy-on-open', 90, 'R05'),
-        ('90 minutes', 'open', 0, 'Thunderbird', 'human', 90, 'R50'),
-        ('3 minutes', 'click', 1, 'Firefox', 'human', 70, 'R50'),
-        ('4 minutes', 'open', 0, '', 'unknown', 30, 'R60'),
-        ('20 seconds', 'open', 0, 'Apple Mail', 'machine-prefetch', 85, 'R06'),
-        ('30 seconds', 'click', 1, 'Microsoft Defender', 'security-scanner', 90, 'R20'),
-        ('31 seconds', 'click', 2, 'Microsoft Defender', 'security-scanner', 90, 'R20'))
-        AS h (after, kind, ordinal, client, class, confidence, reason)
+        ('2 minutes', 'open', 0, 'image-proxy:gmail', 'google', 'image-proxy-on-open', 90, 'R05a'),
+        ('90 minutes', 'open', 0, 'mail-app:thunderbird', 'other', 'human', 90, 'R50a'),
+        ('3 minutes', 'click', 1, 'browser:firefox', 'other', 'human', 70, 'R50g'),
+        ('4 minutes', 'open', 0, 'unknown', 'other', 'unknown', 30, 'R60'),
+        ('20 seconds', 'open', 0, 'bare', 'apple-relay', 'machine-prefetch', 85, 'R06a'),
+        ('30 seconds', 'click', 1, 'scanner:microsoft-defender', 'microsoft-filter', 'security-scanner', 90, 'R20a'),
+        ('31 seconds', 'click', 2, 'scanner:microsoft-defender', 'microsoft-filter', 'security-scanner', 90, 'R20a'))
+        AS h (after, kind, ordinal, client, network, class, confidence, reason)
     WHERE m.user_id = $1 AND m.open_count > 0 AND m.sent_at > now() - interval '20 days'";
 
 const NOTIFICATIONS: &str = "

@@ -5,6 +5,7 @@
 
 mod account;
 mod api;
+mod contacts;
 mod pictures;
 mod privacy;
 mod sign_in;

@@ -22,6 +22,7 @@ async fn pages_are_pictured() {
         ("report", format!("{base}/")),
         ("message", format!("{base}/messages/{message}")),
         ("notifications", format!("{base}/notifications")),
+        ("contacts", format!("{base}/contacts")),
         ("settings", format!("{base}/settings")),
         ("not-found", format!("{base}/nothing")),
     ];

@@ -83,9 +83,13 @@ async fn what_is_anothers_is_not_there() {
         "/api/v1/messages",
         "/api/v1/messages.csv",
         "/api/v1/notifications",
+        "/api/v1/contacts",
+        "/api/v1/export",
+        "/contacts",
     ] {
         let text = two.eve.browser().get(&format!("{base}{path}")).await.text();
         assert!(!text.contains("stairwell"), "{path}");
+        assert!(!text.contains("customer"), "{path}");
     }
     let left = "SELECT count(*) FROM messages WHERE NOT muted";
     assert_eq!(two.database.count(left, &[]).await, 3);
@@ -112,6 +116,8 @@ async fn strangers_are_sent_to_the_door() {
         "notifications/stream",
         "settings",
         "tokens",
+        "contacts",
+        "export",
     ] {
         let url = format!("{base}/api/v1/{path}");
         let mut wrong = Visitor::new().header("Authorization", "Bearer ft_wrong");

@@ -8,6 +8,8 @@ use super::{
     State, Texts,
 };
 
+use crate::recipient::attest::Unfit;
+
 pub(super) static TEXTS: Texts = Texts {
     common: Common {
         navigation: "Hauptbereiche",
@@ -70,6 +72,7 @@ pub(super) static TEXTS: Texts = Texts {
         attested: "Eingetragen, sofern die Person nicht anders entschieden hat.",
         no_purpose: "Wählen Sie mindestens einen Zweck.",
         no_address: "Das ist keine E-Mail-Adresse.",
+        unfit,
     },
     errors: Errors {
         bad_request: (
@@ -116,16 +119,6 @@ pub(super) static TEXTS: Texts = Texts {
         unclear: "unklar",
         provisional: "wird geprüft",
         link: "Link: {link}",
-        opened: "Geöffnet",
-        probably_opened: "Wahrscheinlich geöffnet",
-        clicked: "Link angeklickt",
-        probably_clicked: "Link wahrscheinlich angeklickt",
-        through_proxy: "über {client}, was Ort und Gerät verbirgt",
-        preloaded: "Automatisch geladen. Die Nachricht kann gelesen worden sein oder nicht",
-        checked: "Von Sicherheitssoftware geprüft",
-        previewed: "Eine Vorschau des Links wurde erzeugt",
-        repeated: "Dasselbe noch einmal",
-        unclear_activity: "Unklare Aktivität",
         machines: "Von Maschinen: {n}",
         only_newest: "Gezeigt werden die neuesten {n}.",
         links: "Links",
@@ -380,4 +373,24 @@ fn link_reason(code: &str) -> Option<&'static str> {
         "visible-url" => "sein Text ist selbst eine Adresse",
         _ => return None,
     })
+}
+
+fn unfit(unfit: Unfit) -> &'static str {
+    match unfit {
+        Unfit::Channel => "Geben Sie an, wie sie erteilt wurde.",
+        Unfit::Evidence => "Geben Sie an, wie Sie es belegen können.",
+        Unfit::Excluded => "Ihre Organisation verfolgt diese Adresse nie.",
+        Unfit::Future => "Das Datum liegt in der Zukunft.",
+        Unfit::Internal => "Kolleginnen und Kollegen werden nicht verfolgt.",
+        Unfit::List => {
+            "Das ist die Adresse einer Liste; niemand kann für ihre Mitglieder zustimmen."
+        }
+        Unfit::Purposes => "Wählen Sie mindestens einen Zweck.",
+        Unfit::Role => {
+            "Diese Adresse gehört einer Stelle; niemand kann für den zustimmen, der sie gerade liest."
+        }
+        Unfit::TooOld => {
+            "Das Datum fehlt oder liegt zu lange zurück, um etwas zu belegen; fragen Sie besser noch einmal."
+        }
+    }
 }

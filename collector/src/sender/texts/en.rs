@@ -8,6 +8,8 @@ use super::{
     State, Texts,
 };
 
+use crate::recipient::attest::Unfit;
+
 pub(super) static TEXTS: Texts = Texts {
     common: Common {
         navigation: "Main",
@@ -70,6 +72,7 @@ pub(super) static TEXTS: Texts = Texts {
         attested: "Recorded, unless the recipient has decided otherwise.",
         no_purpose: "Choose at least one purpose.",
         no_address: "This is not a mail address.",
+        unfit,
     },
     errors: Errors {
         bad_request: (
@@ -116,16 +119,6 @@ pub(super) static TEXTS: Texts = Texts {
         unclear: "unclear",
         provisional: "being checked",
         link: "Link: {link}",
-        opened: "Opened",
-        probably_opened: "Probably opened",
-        clicked: "Link followed",
-        probably_clicked: "Link probably followed",
-        through_proxy: "through {client}, which hides place and device",
-        preloaded: "Loaded automatically. It may or may not have been read",
-        checked: "Checked by security software",
-        previewed: "A preview of the link was made",
-        repeated: "The same once more",
-        unclear_activity: "Unclear activity",
         machines: "By machines: {n}",
         only_newest: "The newest {n} are shown.",
         links: "Links",
@@ -380,4 +373,18 @@ fn link_reason(code: &str) -> Option<&'static str> {
         "visible-url" => "its text is itself an address",
         _ => return None,
     })
+}
+
+fn unfit(unfit: Unfit) -> &'static str {
+    match unfit {
+        Unfit::Channel => "Say how it was given.",
+        Unfit::Evidence => "Say how you can prove it.",
+        Unfit::Excluded => "Your organisation never tracks this address.",
+        Unfit::Future => "The date lies in the future.",
+        Unfit::Internal => "Colleagues are not tracked.",
+        Unfit::List => "This is the address of a list; nobody can agree for its members.",
+        Unfit::Purposes => "Choose at least one purpose.",
+        Unfit::Role => "This address belongs to an office; nobody can agree for whoever reads it.",
+        Unfit::TooOld => "That is missing or too long ago to prove anything; better ask again.",
+    }
 }

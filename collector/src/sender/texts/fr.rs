@@ -8,6 +8,8 @@ use super::{
     State, Texts,
 };
 
+use crate::recipient::attest::Unfit;
+
 pub(super) static TEXTS: Texts = Texts {
     common: Common {
         navigation: "Navigation principale",
@@ -70,6 +72,7 @@ pub(super) static TEXTS: Texts = Texts {
         attested: "Consigné, sauf si le destinataire en a décidé autrement.",
         no_purpose: "Choisissez au moins une finalité.",
         no_address: "Ce n’est pas une adresse e-mail.",
+        unfit,
     },
     errors: Errors {
         bad_request: (
@@ -116,16 +119,6 @@ pub(super) static TEXTS: Texts = Texts {
         unclear: "incertain",
         provisional: "en cours de vérification",
         link: "Lien : {link}",
-        opened: "Ouvert",
-        probably_opened: "Probablement ouvert",
-        clicked: "Lien suivi",
-        probably_clicked: "Lien probablement suivi",
-        through_proxy: "par {client}, qui masque le lieu et l’appareil",
-        preloaded: "Chargé automatiquement. Le message a pu être lu ou non",
-        checked: "Vérifié par un logiciel de sécurité",
-        previewed: "Un aperçu du lien a été créé",
-        repeated: "La même chose encore une fois",
-        unclear_activity: "Activité incertaine",
         machines: "Par des machines : {n}",
         only_newest: "Les {n} plus récents sont affichés.",
         links: "Liens",
@@ -384,4 +377,22 @@ fn link_reason(code: &str) -> Option<&'static str> {
         "visible-url" => "son texte est lui-même une adresse",
         _ => return None,
     })
+}
+
+fn unfit(unfit: Unfit) -> &'static str {
+    match unfit {
+        Unfit::Channel => "Indiquez comment il a été donné.",
+        Unfit::Evidence => "Indiquez comment vous pouvez le prouver.",
+        Unfit::Excluded => "Votre organisation ne suit jamais cette adresse.",
+        Unfit::Future => "Cette date est dans le futur.",
+        Unfit::Internal => "Les collègues ne sont pas suivis.",
+        Unfit::List => "C’est l’adresse d’une liste ; personne ne peut accepter pour ses membres.",
+        Unfit::Purposes => "Choisissez au moins une finalité.",
+        Unfit::Role => {
+            "Cette adresse est celle d’un service ; personne ne peut accepter pour qui la lit."
+        }
+        Unfit::TooOld => {
+            "La date manque ou est trop ancienne pour prouver quoi que ce soit ; mieux vaut redemander."
+        }
+    }
 }

@@ -11,6 +11,8 @@ mod pl;
 
 use common::{language::Language, reason::SkipReason};
 
+use crate::recipient::attest::Unfit;
+
 /// Everything that the pages for users say.
 pub struct Texts {
     pub common: Common,
@@ -137,16 +139,6 @@ pub struct Message {
     pub provisional: &'static str,
     /// `{link}`
     pub link: &'static str,
-    pub opened: &'static str,
-    pub probably_opened: &'static str,
-    pub clicked: &'static str,
-    pub probably_clicked: &'static str,
-    pub through_proxy: &'static str,
-    pub preloaded: &'static str,
-    pub checked: &'static str,
-    pub previewed: &'static str,
-    pub repeated: &'static str,
-    pub unclear_activity: &'static str,
     /// `{n}`: how many.
     pub machines: &'static str,
     /// `{n}`: how many are shown.
@@ -290,6 +282,7 @@ pub struct Contacts {
     pub attested: &'static str,
     pub no_purpose: &'static str,
     pub no_address: &'static str,
+    pub unfit: fn(Unfit) -> &'static str,
 }
 
 /// What the sign-in pages and the mailed link say.

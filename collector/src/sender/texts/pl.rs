@@ -8,6 +8,8 @@ use super::{
     State, Texts,
 };
 
+use crate::recipient::attest::Unfit;
+
 pub(super) static TEXTS: Texts = Texts {
     common: Common {
         navigation: "Główna",
@@ -70,6 +72,7 @@ pub(super) static TEXTS: Texts = Texts {
         attested: "Odnotowano, chyba że odbiorca zdecydował inaczej.",
         no_purpose: "Wybierz przynajmniej jeden cel.",
         no_address: "To nie jest adres e-mail.",
+        unfit,
     },
     errors: Errors {
         bad_request: (
@@ -116,16 +119,6 @@ pub(super) static TEXTS: Texts = Texts {
         unclear: "niejasne",
         provisional: "w trakcie sprawdzania",
         link: "Link: {link}",
-        opened: "Otwarto",
-        probably_opened: "Prawdopodobnie otwarto",
-        clicked: "Kliknięto link",
-        probably_clicked: "Prawdopodobnie kliknięto link",
-        through_proxy: "przez {client}, co ukrywa miejsce i urządzenie",
-        preloaded: "Załadowano automatycznie. Wiadomość mogła zostać przeczytana albo nie",
-        checked: "Sprawdzono przez oprogramowanie zabezpieczające",
-        previewed: "Utworzono podgląd linku",
-        repeated: "To samo jeszcze raz",
-        unclear_activity: "Niejasna aktywność",
         machines: "Przez maszyny: {n}",
         only_newest: "Pokazano {n} najnowszych.",
         links: "Linki",
@@ -378,4 +371,22 @@ fn link_reason(code: &str) -> Option<&'static str> {
         "visible-url" => "jego tekst sam jest adresem",
         _ => return None,
     })
+}
+
+fn unfit(unfit: Unfit) -> &'static str {
+    match unfit {
+        Unfit::Channel => "Podaj, w jaki sposób jej udzielono.",
+        Unfit::Evidence => "Podaj, jak możesz to udowodnić.",
+        Unfit::Excluded => "Twoja organizacja nigdy nie śledzi tego adresu.",
+        Unfit::Future => "Ta data leży w przyszłości.",
+        Unfit::Internal => "Współpracowników się nie śledzi.",
+        Unfit::List => "To adres listy; nikt nie może się zgodzić za jej członków.",
+        Unfit::Purposes => "Wybierz przynajmniej jeden cel.",
+        Unfit::Role => {
+            "Ten adres należy do działu lub funkcji; nikt nie może się zgodzić za tego, kto go czyta."
+        }
+        Unfit::TooOld => {
+            "Daty brak albo jest zbyt odległa, by czegokolwiek dowodzić; lepiej zapytać ponownie."
+        }
+    }
 }

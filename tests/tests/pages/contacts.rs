@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Contacts: on or off and nothing else; asking with a look at the mail first; what was said elsewhere.
+
+use harness::{database::Database, installation::Installation, sink::Sink};
+use serde_json::{Value, json};
+
+use crate::account::Account;
+
+const CUSTOMER: &str = "customer1@recipient.test";
+
+fn tracking(contacts: &Value, address: &str) -> String {
+    let contacts = contacts["contacts"].as_array().unwrap();
+    let contact = contacts
+        .iter()
+        .find(|contact| contact["address"] == address)
+        .unwrap();
+    contact["tracking"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn attested_contact_is_on_until_the_person_says_no_and_then_nothing_tells() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database).write();
+    let _collector = installation.start_collector().await;
+    let anna = Account::create(&database, "anna@example.com").await;
+    anna.send(&database, 9).await;
+    let base = format!("{}/api/v1", installation.url());
+    let mut program = anna.program();
+    let given_at = chrono::Utc::now() - chrono::TimeDelta::days(3);
+    let said = json!({
+        "recipient": CUSTOMER, "purposes": ["open", "click"], "scope": "sender", "given_at": given_at,
+        "channel": "paper", "evidence": "folder 12"
+    });
+
+    let before = program.get(&format!("{base}/contacts")).await.json();
+    let recorded = program
+        .send_json("POST", &format!("{base}/consents"), &said)
+        .await;
+    let after = program.get(&format!("{base}/contacts")).await.json();
+    installation.ctl(&["consent", "withdraw", CUSTOMER]);
+    let withdrawn = program.get(&format!("{base}/contacts")).await.json();
+    let again = program
+        .send_json("POST", &format!("{base}/consents"), &said)
+        .await;
+    let last = program.get(&format!("{base}/contacts")).await.json();
+
+    assert_eq!(tracking(&before, CUSTOMER), "off");
+    assert_eq!(recorded.status, 201);
+    assert_eq!(tracking(&after, CUSTOMER), "on");
+    assert_eq!(tracking(&withdrawn, CUSTOMER), "off");
+    assert_eq!((again.status, again.body), (recorded.status, recorded.body));
+    assert_eq!(last, before);
+}
+
+#[tokio::test]
+async fn request_that_makes_no_sense_is_told() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database).write();
+    let _collector = installation.start_collector().await;
+    let anna = Account::create(&database, "anna@example.com").await;
+    let url = format!("{}/api/v1/consent-requests", installation.url());
+    let ask = |recipient: &str, purposes: Value, scope: &str| json!({"recipient": recipient, "purposes": purposes, "scope": scope});
+
+    for body in [
+        ask("nobody", json!(["open"]), "sender"),
+        ask(CUSTOMER, json!([]), "sender"),
+        ask(CUSTOMER, json!(["read"]), "sender"),
+        ask(CUSTOMER, json!(["open"]), "everybody"),
+        ask("bob@example.com", json!(["open"]), "sender"),
+        ask("info@recipient.test", json!(["open"]), "sender"),
+    ] {
+        let answer = anna.program().send_json("POST", &url, &body).await;
+        assert_eq!(answer.status, 422, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn mail_that_asks_is_seen_before_it_is_sent() {
+    harness::needs!(PostgreSql);
+    let (database, sink) = (Database::start().await, Sink::start());
+    let installation = Installation::on(&database)
+        .mail_through(sink.port())
+        .write();
+    let _collector = installation.start_collector().await;
+    let anna = Account::create(&database, "anna@example.com").await;
+    let url = format!("{}/contacts/ask", installation.url());
+    let csrf = Account::csrf();
+    let mut fields = vec![
+        ("csrf", csrf.as_str()),
+        ("recipient", CUSTOMER),
+        ("opens", "yes"),
+        ("scope", "sender"),
+    ];
+
+    let preview = anna.browser().post_form(&url, &fields).await;
+    assert!(sink.take().is_none());
+    fields.push(("send", "yes"));
+    let sent = anna.browser().post_form(&url, &fields).await;
+    let mail = sink.next().await;
+    let again = anna.browser().post_form(&url, &fields).await;
+
+    assert_eq!(preview.status, 200);
+    assert!(preview.text().contains("Example Sp. z o.o."));
+    assert_eq!(mail.recipients, [CUSTOMER]);
+    // Asking twice sends nothing, and says nothing of it.
+    assert_eq!(again.location(), sent.location());
+    assert!(sink.take().is_none());
+}
+
+#[tokio::test]
+async fn export_has_everything_of_one_user() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database).write();
+    let _collector = installation.start_collector().await;
+    let anna = Account::create(&database, "anna@example.com").await;
+    let eve = Account::create(&database, "eve@example.com").await;
+    anna.send(&database, 43).await;
+    eve.send(&database, 1).await;
+    let url = format!("{}/api/v1/export", installation.url());
+
+    let whole = anna.program().get(&url).await.json();
+    let empty = Account::create(&database, "new@example.com").await;
+    let nothing = empty.program().get(&url).await.json();
+
+    assert_eq!(whole["account"]["login"], "anna@example.com");
+    assert_eq!(whole["messages"].as_array().unwrap().len(), 43);
+    assert_eq!(whole["messages"][0]["events"].as_array().unwrap().len(), 7);
+    assert!(!whole["notifications"].as_array().unwrap().is_empty());
+    assert_eq!(nothing["messages"], json!([]));
+}
+
+#[tokio::test]
+async fn deleted_account_leaves_nothing() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database).write();
+    let _collector = installation.start_collector().await;
+    let anna = Account::create(&database, "anna@example.com").await;
+    let eve = Account::create(&database, "eve@example.com").await;
+    anna.send(&database, 4).await;
+    eve.send(&database, 2).await;
+    let url = format!("{}/settings/delete", installation.url());
+
+    let left = anna
+        .browser()
+        .post_form(&url, &[("csrf", &Account::csrf())])
+        .await;
+
+    assert_eq!(left.location().unwrap().path(), "/sign-in");
+    for (table, expected) in [
+        ("users", 1),
+        ("messages", 2),
+        ("sessions", 1),
+        ("api_tokens", 1),
+    ] {
+        let count = format!("SELECT count(*) FROM {table}");
+        assert_eq!(database.count(&count, &[]).await, expected, "{table}");
+    }
+}
