@@ -40,7 +40,8 @@ pub struct Controller {
     /// the recipient's own act only. Default: `attested`.
     #[serde(default)]
     pub min_assurance: MinAssurance,
-    /// What happens to mail with several recipients. Default: `all`.
+    /// What happens to mail with several recipients: `all` instruments it if every recipient consents, `never` leaves it
+    /// untouched. `split` is taken and does as `never` does, with a warning: copies are not made yet. Default: `all`.
     #[serde(default)]
     pub multi_recipient: MultiRecipient,
     /// Whether recipients in the controller's own domains may be observed. Default: false.
@@ -91,7 +92,7 @@ pub enum MultiRecipient {
     All,
     /// Left untouched.
     Never,
-    /// One copy for each recipient who consents.
+    /// One copy for each recipient who consents; copies are not made yet, so mail with several is left untouched.
     Split,
 }
 

@@ -38,7 +38,7 @@ async fn attested_contact_is_on_until_the_person_says_no_and_then_nothing_tells(
         .send_json("POST", &format!("{base}/consents"), &said)
         .await;
     let after = program.get(&format!("{base}/contacts")).await.json();
-    installation.ctl(&["consent", "withdraw", CUSTOMER]);
+    installation.ctl(&["consent", "withdraw", CUSTOMER, "--channel", "telephone"]);
     let withdrawn = program.get(&format!("{base}/contacts")).await.json();
     let again = program
         .send_json("POST", &format!("{base}/consents"), &said)
