@@ -38,7 +38,6 @@ struct Page {
     switches: [Switch; 3],
     remember: bool,
     notifications: [Choice; 3],
-    digests: [Choice; 2],
     languages: Vec<Choice>,
     zones: Vec<Choice>,
     ways: [Way; 6],
@@ -95,7 +94,6 @@ pub struct Chosen {
     text_links: Option<String>,
     remember_choice: Option<String>,
     notifications: String,
-    digest: String,
     language: String,
     time_zone: String,
 }
@@ -130,7 +128,7 @@ pub async fn save(state: Data<State>, form: CheckedForm<Chosen>) -> Result<HttpR
         links: within(&chosen.links, controller.links),
         text_links: within(&chosen.text_links, controller.text_links),
         notifications: Some(chosen.notifications),
-        digest: Some(chosen.digest),
+        digest: None,
         remember_choice: Some(chosen.remember_choice.is_some()),
         language: Some(language),
         time_zone: Some(chosen.time_zone),
@@ -177,11 +175,6 @@ pub(super) async fn page(
             ("all", t.settings.notify_all),
         ]
         .map(|(value, label)| choice(value, label, &user.notifications)),
-        digests: [
-            ("off", t.settings.digest_off),
-            ("daily", t.settings.digest_daily),
-        ]
-        .map(|(value, label)| choice(value, label, &user.digest)),
         languages: languages(current, t),
         zones: zones(&user.time_zone),
         ways: ways(current, t),

@@ -156,7 +156,6 @@ async fn other_sites_change_nothing() {
     let form = [
         ("csrf", csrf.as_str()),
         ("notifications", "none"),
-        ("digest", "off"),
         ("language", ""),
         ("time_zone", "UTC"),
     ];

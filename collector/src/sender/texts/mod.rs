@@ -204,9 +204,6 @@ pub struct Settings {
     pub notify_clicks: &'static str,
     pub notify_all: &'static str,
     pub notify_hint: &'static str,
-    pub digest: &'static str,
-    pub digest_off: &'static str,
-    pub digest_daily: &'static str,
     pub place: &'static str,
     pub language: &'static str,
     /// `{language}`
