@@ -3,11 +3,15 @@
 
 CARGO = cargo
 
-.PHONY: help demo test check packages
+.PHONY: help demo test bench check packages
+
+# Each prints its own table; `make bench BENCHES=bench_collector` runs one.
+BENCHES = bench_collector
 
 help:
 	@echo "make demo    one message from a mail program to a number on a page, on real servers"
 	@echo "make test    every test"
+	@echo "make bench   ratios of speed and memory, measured beside peers and limits in one run"
 	@echo "make check   format, lints, import rules, documentation"
 
 # Ends by itself if CI is true or nobody watches; else it keeps running until Ctrl-C.
@@ -19,6 +23,15 @@ demo: packages
 test: packages
 	$(CARGO) build --locked --workspace --bins
 	FAIRTRACK_PROGRAMS_BUILT=yes $(CARGO) run --locked --quiet --package tests --bin with-cluster -- $(CARGO) test --locked --workspace --no-fail-fast
+
+# Built for release, and only run when nothing else does: a busy machine moves the ratios.
+bench:
+	@tests/install-packages bench
+	$(CARGO) build --locked --release --workspace --bins
+	@for bench in $(BENCHES); do \
+		printf '\n== %s\n' "$$bench"; \
+		FAIRTRACK_PROGRAMS_BUILT=yes $(CARGO) run --locked --quiet --release --package tests --bin "$$bench" || exit 1; \
+	done
 
 check: packages
 	$(CARGO) fmt --all --check
