@@ -19,6 +19,8 @@ use tokio::{
     sync::oneshot,
 };
 
+use crate::unanswered::Claim;
+
 /// The frames that end the exchange at end of message: accept and continue, each without a payload.
 const VERDICTS: [&[u8]; 2] = [b"\0\0\0\x01a", b"\0\0\0\x01c"];
 
@@ -28,24 +30,33 @@ pub(crate) const VERDICT_LENGTH: usize = 5;
 /// One connection's stream, held back as the module says.
 pub(crate) struct Cork<S> {
     stream: S,
-    held: Arc<Mutex<Vec<u8>>>,
+    held: Arc<Mutex<Held>>,
     leaving: Vec<u8>,
     left: usize,
+    /// What the database claims of the edits that are leaving.
+    claim: Option<Claim>,
     /// Closes when the connection ends.
     _open: oneshot::Sender<()>,
+}
+
+/// Edits that wait for their verdict. Dropped, they take back what the database claims of them.
+#[derive(Debug, Default)]
+struct Held {
+    edits: Vec<u8>,
+    claim: Option<Claim>,
 }
 
 /// Where the callbacks of one connection put their edits.
 #[derive(Clone, Debug)]
 pub(crate) struct Outlet {
-    held: Arc<Mutex<Vec<u8>>>,
+    held: Arc<Mutex<Held>>,
     room: usize,
 }
 
 impl<S> Cork<S> {
     /// Puts a cork on a stream that takes `room` octets in one write. The receiver ends with the connection.
     pub(crate) fn new(stream: S, room: usize) -> (Self, Outlet, oneshot::Receiver<()>) {
-        let held = Arc::new(Mutex::new(Vec::new()));
+        let held = Arc::new(Mutex::new(Held::default()));
         let (open, closed) = oneshot::channel();
         let outlet = Outlet {
             held: Arc::clone(&held),
@@ -56,6 +67,7 @@ impl<S> Cork<S> {
             held,
             leaving: Vec::new(),
             left: 0,
+            claim: None,
             _open: open,
         };
         (cork, outlet, closed)
@@ -68,15 +80,15 @@ impl Outlet {
         length.saturating_add(VERDICT_LENGTH) <= self.room
     }
 
-    /// Holds encoded edits until the verdict is written.
-    pub(crate) fn hold(&self, mut edits: Vec<u8>) {
+    /// Holds encoded edits until the verdict is written, and what the database claims of them.
+    pub(crate) fn hold(&self, mut edits: Vec<u8>, claim: Option<Claim>) {
         edits.reserve_exact(VERDICT_LENGTH);
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = edits;
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Held { edits, claim };
     }
 
     /// Drops what is held: at the beginning of a message.
     pub(crate) fn clear(&self) {
-        self.hold(Vec::new());
+        self.hold(Vec::new(), None);
     }
 }
 
@@ -84,7 +96,8 @@ impl<S: AsyncWrite + Unpin> Cork<S> {
     fn push(&mut self, octets: &[u8]) {
         if VERDICTS.contains(&octets) {
             let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-            let edits = std::mem::take(&mut *held);
+            let Held { edits, claim } = std::mem::take(&mut *held);
+            self.claim = claim;
             if self.leaving.is_empty() {
                 self.leaving = edits;
             } else {
@@ -95,6 +108,9 @@ impl<S: AsyncWrite + Unpin> Cork<S> {
     }
 
     fn poll_leave(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(claim) = &mut self.claim {
+            claim.is_leaving();
+        }
         while let Some(rest) = self
             .leaving
             .get(self.left..)
@@ -108,6 +124,9 @@ impl<S: AsyncWrite + Unpin> Cork<S> {
         }
         self.leaving = Vec::new();
         self.left = 0;
+        if let Some(claim) = self.claim.take() {
+            claim.has_left();
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -180,7 +199,7 @@ mod tests {
     async fn edits_and_verdict_are_one_write() {
         let (mut cork, outlet, _closed) = Cork::new(Writes::default(), 10_000_000);
 
-        outlet.hold(vec![b'x'; 5_000_000]);
+        outlet.hold(vec![b'x'; 5_000_000], None);
         cork.write_all(CONTINUE).await.unwrap();
         cork.flush().await.unwrap();
 
@@ -192,7 +211,7 @@ mod tests {
         let (ours, mut theirs) = tokio::io::duplex(1000);
         let (mut cork, outlet, _closed) = Cork::new(ours, 1000);
 
-        outlet.hold(b"edits".to_vec());
+        outlet.hold(b"edits".to_vec(), None);
         for _ in 0..2 {
             cork.write_all(CONTINUE).await.unwrap();
             cork.flush().await.unwrap();
@@ -209,7 +228,7 @@ mod tests {
         let (ours, mut theirs) = tokio::io::duplex(1000);
         let (mut cork, outlet, _closed) = Cork::new(ours, 1000);
 
-        outlet.hold(b"edits".to_vec());
+        outlet.hold(b"edits".to_vec(), None);
         cork.write_all(b"\0\0\0\x01s").await.unwrap();
         cork.flush().await.unwrap();
         drop(cork);
@@ -224,7 +243,7 @@ mod tests {
         let (ours, mut theirs) = tokio::io::duplex(1000);
         let (mut cork, outlet, mut closed) = Cork::new(ours, 1000);
 
-        outlet.hold(b"edits".to_vec());
+        outlet.hold(b"edits".to_vec(), None);
         cork.shutdown().await.unwrap();
         assert!(closed.try_recv().is_err());
         drop(cork);

@@ -29,6 +29,7 @@ mod send_buffer;
 pub mod session;
 mod subject;
 mod treatment;
+mod unanswered;
 mod workshop;
 
 use std::sync::Arc;

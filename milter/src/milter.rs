@@ -12,13 +12,15 @@ use std::{
 use common::{config::Config, db::Db, keys::KeyRing};
 
 use crate::{
-    budget::Budget, database::Database, health::Health, session::Limits, workshop::Workshop,
+    budget::Budget, database::Database, health::Health, session::Limits, unanswered::Unanswered,
+    workshop::Workshop,
 };
 
 /// The milter of one process.
 pub struct Milter {
     settings: RwLock<Arc<Settings>>,
     pub(crate) database: Database,
+    pub(crate) unanswered: Unanswered,
     pub(crate) workshop: Workshop,
     pub(crate) health: Health,
     budget: Arc<Budget>,
@@ -36,8 +38,10 @@ impl Milter {
     /// Makes a milter. Nothing is connected yet.
     pub fn new(settings: Settings) -> Arc<Self> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
+        let database = Database::new(Db::new(&settings.config.database));
         Arc::new(Self {
-            database: Database::new(Db::new(&settings.config.database)),
+            unanswered: Unanswered::new(database.clone()),
+            database,
             workshop: Workshop::new(cores),
             health: Health::default(),
             budget: Budget::new(settings.config.milter.max_in_flight.0),

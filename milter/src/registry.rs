@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Writing messages down: before anything in them is replaced.
 
-use std::time::Duration;
-
 use chrono::Utc;
 use serde_json::json;
 
@@ -14,7 +12,7 @@ use common::{
         messages::{self, NewMessage, Registration},
         users::{Changes, User},
     },
-    ids::{ControllerId, MessageId},
+    ids::MessageId,
     reason::SkipReason,
 };
 
@@ -28,10 +26,6 @@ use crate::{
     rewriting::Made,
     subject,
 };
-
-/// How often, and how many times, a retraction is tried: the database was slow a moment ago.
-const RETRY: Duration = Duration::from_secs(1);
-const TRIES: u32 = 60;
 
 /// What is known of a message before it is decided what becomes of it.
 pub(crate) struct Draft<'a> {
@@ -109,27 +103,6 @@ pub(crate) async fn save_controllers(
         settings.set_controllers_saved();
     }
     Ok(())
-}
-
-/// Corrects the row of a message that was being written down as instrumented when the deadline came, and so left
-/// untouched. The row may appear later than the correction, so absence is no answer at first.
-pub(crate) async fn retract(
-    controller: ControllerId,
-    message: MessageId,
-    reason: SkipReason,
-    database: Database,
-) {
-    for _ in 0..TRIES {
-        tokio::time::sleep(RETRY).await;
-        let Ok(mut loan) = database.lend().await else {
-            continue;
-        };
-        let answer =
-            messages::leave_untouched(&controller, message, reason, loan.connection()).await;
-        if matches!(loan.settle(answer), Ok(true)) {
-            return;
-        }
-    }
 }
 
 async fn write(

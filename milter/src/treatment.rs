@@ -10,11 +10,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 use chrono::Utc;
 use futures_util::FutureExt;
 
-use common::{
-    config::Controller,
-    ids::{ControllerId, MessageId},
-    reason::SkipReason,
-};
+use common::{config::Controller, ids::MessageId, reason::SkipReason};
 
 use crate::{
     actions::LeadingBlank,
@@ -32,6 +28,7 @@ use crate::{
     registry::{self, Draft},
     rewriting::{Order, Rewriting, WORKING_COPIES},
     session::{Extent, Transaction},
+    unanswered::Claim,
     workshop::Panicked,
 };
 
@@ -41,9 +38,10 @@ pub(crate) struct Channel<'a> {
     pub(crate) blank: LeadingBlank,
 }
 
-/// What came of a message: encoded edits and the line for the log.
+/// What came of a message: encoded edits, what the database claims of them, and the line for the log.
 struct Outcome {
     reply: Vec<u8>,
+    claim: Option<Claim>,
     fate: Fate,
 }
 
@@ -67,7 +65,7 @@ struct Treatment<'a> {
     message: Arc<Message>,
     obstacle: Option<SkipReason>,
     /// Set while a message is being written down as instrumented.
-    unsettled: Option<(ControllerId, MessageId)>,
+    unsettled: Option<Claim>,
 }
 
 /// Treats a message. Its edits are in the outlet when this returns.
@@ -111,7 +109,7 @@ pub(crate) async fn treat(
         }
         Err(_elapsed) => treatment.cut_short(),
     };
-    channel.outlet.hold(outcome.reply);
+    channel.outlet.hold(outcome.reply, outcome.claim);
     match outcome.fate {
         Fate::Instrumented { opens, links } => {
             let opens = if opens { "yes" } else { "no" };
@@ -233,13 +231,19 @@ impl Treatment<'_> {
             return Err((SkipReason::ReplyTooLarge, record));
         }
         let registration = draft.registration(id, Ok(&made), &record);
-        self.unsettled = Some((draft.controller.id.clone(), id));
+        let claim = self
+            .milter
+            .unanswered
+            .claim(draft.controller.id.clone(), id);
+        self.unsettled = Some(claim);
         let registered =
             registry::register(&registration, self.settings, &self.milter.database).await;
         match registered {
-            Ok(()) => self.unsettled = None,
+            Ok(()) => {}
             Err(Unavailable::Down) => {
-                self.unsettled = None;
+                if let Some(claim) = self.unsettled.take() {
+                    claim.withdraw();
+                }
                 return Ok(self.as_it_came(SkipReason::Database));
             }
             // Whether it was written down nobody knows.
@@ -247,6 +251,7 @@ impl Treatment<'_> {
         }
         Ok(Outcome {
             reply: made.reply,
+            claim: self.unsettled.take(),
             fate: Fate::Instrumented {
                 opens: made.opens,
                 links: made.links.len(),
@@ -275,6 +280,7 @@ impl Treatment<'_> {
         match self.milter.workshop.work(move || rewriting.unwrap()).await {
             Ok(Some(reply)) if self.channel.outlet.has_room_for(reply.len()) => Outcome {
                 reply,
+                claim: None,
                 fate: Fate::Unwrapped(reason),
             },
             Ok(_) => self.as_it_came(reason),
@@ -289,6 +295,7 @@ impl Treatment<'_> {
     fn as_it_came(&self, reason: SkipReason) -> Outcome {
         Outcome {
             reply: self.intake.edits.encode(self.channel.blank),
+            claim: None,
             fate: Fate::Untouched(reason),
         }
     }
@@ -305,9 +312,8 @@ impl Treatment<'_> {
 
     /// Leaves the message as it came after all, and sees to it that the database does not say otherwise.
     fn retracted(&mut self, reason: SkipReason) -> Outcome {
-        if let Some((controller, message)) = self.unsettled.take() {
-            let database = self.milter.database.clone();
-            tokio::spawn(registry::retract(controller, message, reason, database));
+        if let Some(claim) = self.unsettled.take() {
+            claim.retract(reason);
         }
         self.as_it_came(reason)
     }

@@ -65,6 +65,7 @@ impl Installation {
             ("database.url", database.url().to_owned()),
             ("keys.file", path("keys")),
             ("milter.socket", format!("unix:{}", path("milter"))),
+            ("milter.journal", path("milter.journal")),
             ("collector.listen", format!("127.0.0.1:{collector}")),
             ("collector.admin_listen", format!("127.0.0.1:{admin}")),
             ("collector.hit_log", path("hits")),

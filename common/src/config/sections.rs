@@ -144,6 +144,9 @@ pub struct Milter {
     pub users: Users,
     /// Whether nothing is instrumented while the collector has not answered for a minute. Default: true.
     pub health_gate: bool,
+    /// A small file of the messages that are being answered: after a kill, the next milter corrects what the database
+    /// says of them. It need not outlive the machine. Default: `/run/fairtrack/milter.journal`.
+    pub journal: PathBuf,
 }
 
 impl Default for Milter {
@@ -158,6 +161,7 @@ impl Default for Milter {
             max_sessions: 1000,
             users: Users::All,
             health_gate: true,
+            journal: "/run/fairtrack/milter.journal".into(),
         }
     }
 }

@@ -23,6 +23,13 @@ pub(super) async fn serve(path: &Path) -> anyhow::Result<()> {
     let listener = Listener::bind(&settings.config.milter).await?;
     tracing::info!("listening on {}", listener.place());
     let milter = Milter::new(settings);
+    let journal = &milter.settings().config.milter.journal;
+    if let Err(error) = milter.unanswered.keep_journal(journal) {
+        tracing::warn!(
+            "failed to keep the journal \"{}\": {error}; after a kill some messages may be shown as tracked that are not",
+            journal.display()
+        );
+    }
     let introduction = tokio::spawn(introduce(Arc::clone(&milter)));
     notify(&[NotifyState::Ready]);
 
