@@ -10,6 +10,7 @@ use std::{
     collections::BTreeMap,
     fs,
     hash::{DefaultHasher, Hash, Hasher},
+    io::Write,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
@@ -25,6 +26,9 @@ use crate::{
     scratch::Scratch,
     server::{Server, command_as, run},
 };
+
+/// The size of a small disk, in MiB: a fresh cluster takes a third.
+const DISK: u32 = 256;
 
 /// The variable that names a running cluster: its URL without a database.
 pub const CLUSTER_VARIABLE: &str = "FAIRTRACK_TEST_CLUSTER";
@@ -47,6 +51,13 @@ impl Database {
     pub async fn start_alone() -> Self {
         let cluster = Cluster::start().await;
         Self::create(&cluster.url(), Some(cluster)).await
+    }
+
+    /// Makes a database in a cluster of its own on a disk of its own, which can be filled; `None` where we may not make
+    /// one.
+    pub async fn start_on_small_disk() -> Option<Self> {
+        let cluster = Cluster::start_on_small_disk().await?;
+        Some(Self::create(&cluster.url(), Some(cluster)).await)
     }
 
     /// Makes a database without tables in the cluster that all tests share.
@@ -144,6 +155,18 @@ impl Cluster {
     pub async fn start() -> Self {
         let scratch = Scratch::new("pg");
         let data = scratch.folder("data", Some("postgres"));
+        Self::start_in(scratch, data).await
+    }
+
+    /// Makes a cluster on a disk of its own, which can be filled; `None` where we may not make one.
+    pub async fn start_on_small_disk() -> Option<Self> {
+        let scratch = Scratch::new("pg");
+        scratch.small_disk("disk", DISK)?;
+        let data = scratch.folder("disk/data", Some("postgres"));
+        Some(Self::start_in(scratch, data).await)
+    }
+
+    async fn start_in(scratch: Scratch, data: PathBuf) -> Self {
         let socket = scratch.folder("socket", Some("postgres"));
         fs::set_permissions(&socket, fs::Permissions::from_mode(0o700)).unwrap();
         let mut initdb = as_owner("initdb");
@@ -164,6 +187,11 @@ impl Cluster {
     /// Returns the URL of the server, without a database.
     pub fn url(&self) -> String {
         format!("postgres:///?host={}&user=postgres", self.socket.display())
+    }
+
+    /// Tells whether the server still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.server.is_running()
     }
 
     /// Stops the server where it is: connections hang.
@@ -196,6 +224,36 @@ impl Cluster {
         self.server = serve(&self.scratch, &self.data, &self.socket).await;
     }
 
+    /// Fills the disk of a cluster that was started on a small one, to the last octet.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the disk is a large one.
+    pub fn fill_disk(&self) {
+        let mut filler = fs::File::create(self.filler()).unwrap();
+        let chunk = vec![0; 1 << 20];
+        for size in [chunk.len(), 4_096, 1] {
+            for _ in 0..=DISK {
+                let Ok(()) = filler.write_all(chunk.get(..size).unwrap()) else {
+                    break;
+                };
+            }
+        }
+        let more = filler.write_all(&[0]);
+        assert!(more.is_err(), "the disk does not fill");
+    }
+
+    /// Makes room again on a disk that was filled.
+    pub fn free_disk(&self) {
+        fs::remove_file(self.filler()).unwrap();
+    }
+
+    fn filler(&self) -> PathBuf {
+        let disk = self.scratch.path().join("disk");
+        assert!(disk.is_dir(), "only a small disk can be filled");
+        disk.join("filler")
+    }
+
     /// Each process of PostgreSQL has a group of its own.
     fn signal_all(&self, signal: Signal) {
         let parent = self.server.id();
@@ -217,6 +275,8 @@ async fn serve(scratch: &Scratch, data: &Path, socket: &Path) -> Server {
     for setting in [
         "listen_addresses=",
         "max_connections=300",
+        // A small disk has room for no more.
+        "max_wal_size=64MB",
         "dynamic_shared_memory_type=mmap",
         "log_min_messages=warning",
         &format!("unix_socket_directories={}", socket.display()),
@@ -360,6 +420,27 @@ mod tests {
         let count = "SELECT count(*) FROM controllers";
         assert_eq!(one.count(count, &[]).await, 1);
         assert_eq!(other.count(count, &[]).await, 0);
+    }
+
+    #[tokio::test]
+    async fn full_disk_refuses_rows_until_there_is_room_again() {
+        crate::needs!(PostgreSql);
+        let Some(mut database) = Database::start_on_small_disk().await else {
+            println!("skipped: no right to mount a disk");
+            return;
+        };
+        database.execute("CREATE TABLE kept (t text)").await;
+        let grow = "INSERT INTO kept SELECT repeat('x', 2000) FROM generate_series(1, 50000)";
+
+        database.cluster().fill_disk();
+        let refused = database.connect().await.batch_execute(grow).await;
+        database.cluster().free_disk();
+        database.cluster().restart().await;
+
+        assert!(refused.is_err());
+        database.execute("INSERT INTO kept VALUES ('y')").await;
+        let count = "SELECT count(*) FROM kept";
+        assert_eq!(database.count(count, &[]).await, 1);
     }
 
     #[tokio::test]

@@ -124,9 +124,15 @@ impl Builder {
 
     /// Adds a milter after those added before, as `unix:PATH` or `inet:HOST:PORT`. Mail flows without it if it fails.
     #[must_use]
-    pub fn milter(mut self, socket: &str) -> Self {
+    pub fn milter(self, socket: &str) -> Self {
+        self.milter_waited_for(socket, 10, 30)
+    }
+
+    /// Adds a milter for which Postfix waits so many seconds at a command, and at the content of a message.
+    #[must_use]
+    pub fn milter_waited_for(mut self, socket: &str, command: u32, content: u32) -> Self {
         self.milters.push(format!(
-            "{{ {socket}, connect_timeout=5s, command_timeout=10s, content_timeout=30s, default_action=accept }}"
+            "{{ {socket}, connect_timeout=5s, command_timeout={command}s, content_timeout={content}s, default_action=accept }}"
         ));
         self
     }

@@ -3,8 +3,8 @@
 //!
 //! Design note: a destructor does not run in a process that was killed. So each folder has a keeper, a small shell whose
 //! standard input is a pipe that only we hold. When the pipe ends, whether we closed it or died, the keeper stops the
-//! process groups it was told of, then whatever still carries the folder's mark in its environment, and removes the
-//! folder.
+//! process groups it was told of, then whatever still carries the folder's mark in its environment, takes its disks down
+//! and removes the folder.
 
 use std::{
     fs,
@@ -84,6 +84,30 @@ impl Scratch {
         path
     }
 
+    /// Makes a folder within that is a disk of its own, of so many MiB; `None` where we may not.
+    pub fn small_disk(&self, name: &str, size: u32) -> Option<PathBuf> {
+        if !is_root() {
+            return None;
+        }
+        let path = self.folder(name, None);
+        let mounted = Command::new("mount")
+            .args([
+                "-t",
+                "tmpfs",
+                "-o",
+                &format!("size={size}m,mode=755"),
+                "fairtrack",
+            ])
+            .arg(&path)
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success());
+        if mounted {
+            self.order(&format!("disk {}\n", path.display()));
+        }
+        mounted.then_some(path)
+    }
+
     /// Writes a file within and returns its path.
     pub fn write(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path().join(name);
@@ -146,9 +170,10 @@ impl Drop for Inner {
 
 const KEEPER: &str = r#"
 trap '' INT TERM HUP
-folder=$1 mark=$2 held=
+folder=$1 mark=$2 held= disks=
 while read -r verb group signal; do
     case $verb in
+        disk) disks="$disks $group" ;;
         hold) held="$held $group:$signal" ;;
         free)
             rest=
@@ -183,6 +208,9 @@ while [ "$rounds" -lt 20 ]; do
     kill -s KILL $left
     sleep 0.1
     rounds=$((rounds + 1))
+done
+for disk in $disks; do
+    umount -- "$disk" || umount -l -- "$disk"
 done
 rounds=0
 until rm -rf -- "$folder" || [ "$rounds" -ge 20 ]; do

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where a step fails")]
 
+mod chaos;
 mod decision;
 mod failure;
 mod flow;
