@@ -107,6 +107,15 @@ impl Browser {
             .await;
     }
 
+    /// Lets the page be seen in a colour scheme, `light` or `dark`, by somebody who wants no movement.
+    pub async fn prefer(&self, scheme: &str) {
+        let media = json!({"features": [
+            {"name": "prefers-color-scheme", "value": scheme},
+            {"name": "prefers-reduced-motion", "value": "reduce"}
+        ]});
+        self.devtools("Emulation.setEmulatedMedia", media).await;
+    }
+
     /// Saves a picture of the whole page as `screenshots/NAME.png` in the checkout, and returns its path.
     pub async fn screenshot(&self, name: &str) -> PathBuf {
         let picture = self

@@ -14,6 +14,7 @@
 )]
 
 pub mod artefacts;
+pub mod axe;
 pub mod browser;
 pub mod cpu;
 pub mod database;
