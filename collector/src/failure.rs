@@ -13,6 +13,12 @@ pub enum Failure {
     /// What was asked makes no sense; the words say why.
     #[error("{0}")]
     BadRequest(String),
+    /// What is to be changed is no longer what was read.
+    #[error("it was changed meanwhile; read it again")]
+    Changed,
+    /// It cannot be done as things stand; the words say why.
+    #[error("{0}")]
+    Conflict(String),
     /// The request came from another site's page, or without the form's token.
     #[error("the request did not come from one of our own pages")]
     Foreign,
@@ -45,6 +51,8 @@ impl ResponseError for Failure {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Changed => StatusCode::PRECONDITION_FAILED,
+            Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Foreign => StatusCode::FORBIDDEN,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,

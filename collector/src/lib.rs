@@ -14,6 +14,7 @@ pub mod health;
 pub mod ingest;
 pub mod jobs;
 pub mod layout;
+pub mod limits;
 pub mod listeners;
 pub mod live;
 pub mod mail;

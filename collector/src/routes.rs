@@ -3,7 +3,7 @@
 
 use actix_web::{
     middleware::from_fn,
-    web::{self, ServiceConfig, delete, get, patch, post},
+    web::{self, ServiceConfig, get, post},
 };
 
 use crate::{api, assets, recipient, sender};
@@ -16,38 +16,12 @@ pub fn configure(app: &mut ServiceConfig) {
     recipient::configure(app);
 
     // Programs: the API and its description.
+    app.route("/api/openapi.json", get().to(api::openapi::show));
     app.service(
         web::scope("/api/v1")
+            .wrap(from_fn(api::idempotency::once))
             .wrap(from_fn(api::answers::answers))
-            .service(web::resource("/me").route(get().to(api::me::show)))
-            .service(web::resource("/messages").route(get().to(api::messages::list)))
-            .service(web::resource("/messages.csv").route(get().to(api::messages_csv::show)))
-            .service(
-                web::resource("/messages/{id}")
-                    .route(get().to(api::message::show))
-                    .route(patch().to(api::message::change))
-                    .route(delete().to(api::message::delete)),
-            )
-            .service(web::resource("/export").route(get().to(api::export::show)))
-            .service(web::resource("/contacts").route(get().to(api::contacts::list)))
-            .service(web::resource("/consent-requests").route(post().to(api::contacts::ask)))
-            .service(web::resource("/consents").route(post().to(api::contacts::attest)))
-            .service(web::resource("/notifications").route(get().to(api::notifications::list)))
-            .service(web::resource("/notifications/stream").route(get().to(api::stream::show)))
-            .service(
-                web::resource("/notifications/read").route(post().to(api::notifications::read)),
-            )
-            .service(
-                web::resource("/settings")
-                    .route(get().to(api::settings::show))
-                    .route(patch().to(api::settings::change)),
-            )
-            .service(
-                web::resource("/tokens")
-                    .route(get().to(api::tokens::list))
-                    .route(post().to(api::tokens::create)),
-            )
-            .service(web::resource("/tokens/{id}").route(delete().to(api::tokens::delete))),
+            .configure(api::operations::configure),
     );
 
     // The person who writes: sign-in, report, notifications, contacts, settings. Last, because it takes what is left.

@@ -26,6 +26,7 @@ pub mod messages;
 pub mod port;
 pub mod postfix;
 pub mod programs;
+pub mod python;
 pub mod samples;
 pub mod scratch;
 pub mod server;

@@ -1,20 +1,29 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! What every answer of the API has in common: header fields, and problem details (RFC 9457) for whatever went wrong, the
-//! framework's own refusals included.
+//! What every answer of the API has in common: limits, entity tags, header fields, and problem details (RFC 9457) for
+//! whatever went wrong, the framework's own refusals included.
+
+use std::{sync::LazyLock, time::Instant};
 
 use actix_web::{
     Error, HttpResponse,
-    body::{BoxBody, MessageBody},
+    body::{BodySize, BoxBody, MessageBody, to_bytes},
     dev::{ServiceRequest, ServiceResponse},
     http::{
-        StatusCode,
-        header::{self, HeaderValue},
+        Method, StatusCode,
+        header::{self, HeaderMap, HeaderName, HeaderValue},
     },
     middleware::Next,
+    web::Data,
 };
+use common::config::SignIn;
 use serde::Serialize;
 
-use crate::failure::Failure;
+use super::etag;
+use crate::{
+    failure::Failure,
+    limits::{Limit, SECONDS, Standing},
+    state::State,
+};
 
 #[derive(Serialize)]
 struct Problem {
@@ -26,7 +35,13 @@ struct Problem {
     detail: Option<String>,
 }
 
-/// Wraps the API: turns whatever went wrong into a problem, and adds the header fields.
+/// Requests of one session or token in a minute.
+static LIMIT: LazyLock<Limit> = LazyLock::new(Limit::default);
+
+/// A longer answer has no entity tag: it is not held in memory for one.
+const LONGEST_TAGGED: u64 = 1 << 20;
+
+/// Wraps the API: counts who asks how often, turns whatever went wrong into a problem, and adds the header fields.
 ///
 /// # Errors
 ///
@@ -35,12 +50,24 @@ pub async fn answers(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let mut response = next.call(request).await?.map_into_boxed_body();
+    let standing = standing(&request);
+    let mut response = match &standing {
+        Some(standing) if standing.is_over => request.error_response(Failure::TooOften),
+        _ => next.call(request).await?.map_into_boxed_body(),
+    };
     let status = response.status();
     if status.is_client_error() || status.is_server_error() {
         response = explain(response, status);
+    } else if status == StatusCode::OK {
+        response = tag(response).await?;
     }
     let headers = response.headers_mut();
+    if let Some(standing) = standing {
+        limit_fields(&standing, headers);
+    }
+    if status == StatusCode::TOO_MANY_REQUESTS && !headers.contains_key(header::RETRY_AFTER) {
+        headers.insert(header::RETRY_AFTER, LONG.into());
+    }
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
@@ -53,6 +80,84 @@ pub async fn answers(
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     Ok(response)
+}
+
+/// Seconds to wait where a limit is not by the minute, such as that of people asked in a day.
+const LONG: u64 = 3600;
+
+/// Counts the request under what it shows: a token, a cookie, a portal's word. Strangers share one count each, so a
+/// limit never tells whether what was shown is any good.
+fn standing(request: &ServiceRequest) -> Option<Standing> {
+    let state = request.app_data::<Data<State>>()?;
+    let headers = request.headers();
+    let portal = match &state.config.collector.sign_in {
+        SignIn::Header(name) => headers.get(name.as_str()),
+        SignIn::Mail => None,
+    };
+    let shown = [
+        headers.get(header::AUTHORIZATION),
+        portal,
+        headers.get(header::COOKIE),
+    ];
+    let shown = shown.into_iter().flatten().next()?.as_bytes();
+    let allowed = state.config.collector.api_limit;
+    Some(LIMIT.count(shown, allowed, Instant::now()))
+}
+
+/// Says where the one who asks stands (draft-ietf-httpapi-ratelimit-headers).
+fn limit_fields(standing: &Standing, headers: &mut HeaderMap) {
+    let Standing {
+        allowed,
+        left,
+        reset,
+        is_over,
+    } = *standing;
+    for (name, text) in [
+        (
+            "ratelimit-policy",
+            format!("\"default\";q={allowed};w={SECONDS}"),
+        ),
+        ("ratelimit", format!("\"default\";r={left};t={reset}")),
+    ] {
+        if let Ok(value) = HeaderValue::try_from(text) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    if is_over {
+        headers.insert(header::RETRY_AFTER, reset.into());
+    }
+}
+
+/// Gives an answer its entity tag, or says in its place that nothing changed.
+async fn tag(response: ServiceResponse<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
+    let is_short = matches!(response.response().body().size(), BodySize::Sized(size) if size <= LONGEST_TAGGED);
+    let method = response.request().method();
+    let is_tagged = matches!(*method, Method::GET | Method::PATCH);
+    if !is_short || !is_tagged {
+        return Ok(response);
+    }
+    let is_read = *method == Method::GET;
+    let (request, response) = response.into_parts();
+    let (mut head, body) = response.into_parts();
+    let body = to_bytes(body)
+        .await
+        .map_err(|_broken| Failure::Internal("an answer was not written"))?;
+    let tag = etag::of(&body);
+    let known = etag::Named::read(request.headers(), header::IF_NONE_MATCH);
+    let is_known = known.is_some_and(|known| known.has(&tag));
+    if let Ok(value) = HeaderValue::try_from(tag) {
+        head.headers_mut().insert(header::ETAG, value);
+    }
+    if is_read && is_known {
+        *head.status_mut() = StatusCode::NOT_MODIFIED;
+        head.headers_mut().remove(header::CONTENT_TYPE);
+        return Ok(ServiceResponse::new(
+            request,
+            head.set_body(BoxBody::new(())),
+        ));
+    }
+    let response = head.set_body(body).map_into_boxed_body();
+    Ok(ServiceResponse::new(request, response))
 }
 
 fn explain(response: ServiceResponse<BoxBody>, status: StatusCode) -> ServiceResponse<BoxBody> {

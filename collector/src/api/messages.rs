@@ -96,12 +96,7 @@ pub async fn list(
     state: Data<State>,
     asked: Query<Asked>,
 ) -> Result<HttpResponse, Failure> {
-    let limit = asked.limit.unwrap_or(USUAL);
-    if !(1..=MOST).contains(&limit) {
-        return Err(Failure::BadRequest(format!(
-            "\"limit\" must be from 1 to {MOST}"
-        )));
-    }
+    let limit = limit(&asked)?;
     let wanted = wanted(&asked)?;
     let (controller, user) = (current.controller_id(), current.id());
     let mut connection = state.db.get().await?;
@@ -122,6 +117,22 @@ pub async fn list(
         messages: messages.collect(),
         next,
     }))
+}
+
+/// Reads how many are wanted.
+///
+/// # Errors
+///
+/// Says that it makes no sense.
+pub(super) fn limit(asked: &Asked) -> Result<i64, Failure> {
+    let limit = asked.limit.unwrap_or(USUAL);
+    if (1..=MOST).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err(Failure::BadRequest(format!(
+            "\"limit\" must be from 1 to {MOST}"
+        )))
+    }
 }
 
 /// Reads the filter, the search and the cursor.

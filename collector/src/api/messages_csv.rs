@@ -14,7 +14,7 @@ use common::{
 use futures_util::stream;
 use uuid::Uuid;
 
-use super::messages::{Asked, wanted};
+use super::messages::{Asked, limit, wanted};
 use crate::{auth::CurrentUser, failure::Failure, report::status, state::State};
 
 const PAGE: i64 = 500;
@@ -56,6 +56,8 @@ pub async fn show(
     state: Data<State>,
     asked: Query<Asked>,
 ) -> Result<HttpResponse, Failure> {
+    // Asked for as the list is; a table goes on to its end.
+    limit(&asked)?;
     let export = Export {
         state,
         controller: current.controller_id().clone(),

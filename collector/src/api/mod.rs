@@ -3,12 +3,16 @@
 
 pub mod answers;
 pub mod contacts;
+mod etag;
 pub mod export;
+pub mod idempotency;
 pub mod me;
 pub mod message;
 pub mod messages;
 pub mod messages_csv;
 pub mod notifications;
+pub mod openapi;
+pub mod operations;
 pub mod settings;
 pub mod stream;
 pub mod tokens;

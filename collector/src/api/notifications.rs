@@ -80,6 +80,9 @@ pub async fn list(
             "\"limit\" must be from 1 to {MOST}"
         )));
     }
+    if asked.after.is_some_and(|after| after < 0) {
+        return Err(Failure::BadRequest("\"after\" must not be negative".into()));
+    }
     let reading = asked
         .after
         .map_or(Reading::Before(i64::MAX), Reading::After);
@@ -102,6 +105,11 @@ pub async fn list(
 /// Fails if the database does not answer.
 pub async fn read(read: CheckedJson<Read>, state: Data<State>) -> Result<HttpResponse, Failure> {
     let current = &read.current;
+    if read.body.up_to < 0 {
+        return Err(Failure::Unprocessable(
+            "\"up_to\" must not be negative".into(),
+        ));
+    }
     let (controller, user) = (current.controller_id(), current.id());
     let mut connection = state.db.get().await?;
     notifications_feed::mark_read(

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `/api/v1/settings`: what the user has chosen, within what the organisation allows.
 
-use actix_web::{HttpResponse, web::Data};
+use actix_web::{HttpRequest, HttpResponse, http::header::IF_MATCH, web::Data};
 use chrono_tz::Tz;
 use common::{
     config::Controller,
-    db::users::{self, Changes, User},
+    db::{
+        Transactions,
+        users::{self, Changes, User},
+    },
     language::Language,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::etag;
 use crate::{
     auth::{CheckedJson, CurrentUser},
     failure::Failure,
@@ -42,15 +46,22 @@ struct Ceilings {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Change {
+    #[serde(default, deserialize_with = "given")]
     pub opens: Option<bool>,
+    #[serde(default, deserialize_with = "given")]
     pub links: Option<bool>,
+    #[serde(default, deserialize_with = "given")]
     pub text_links: Option<bool>,
+    #[serde(default, deserialize_with = "given")]
     pub notifications: Option<String>,
+    #[serde(default, deserialize_with = "given")]
     pub digest: Option<String>,
+    #[serde(default, deserialize_with = "given")]
     pub remember_choice: Option<bool>,
     /// `null` is for the language of the organisation.
     #[serde(default, deserialize_with = "given")]
     pub language: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
     pub time_zone: Option<String>,
 }
 
@@ -65,20 +76,35 @@ pub async fn show(current: CurrentUser) -> HttpResponse {
 ///
 /// Fails if a value cannot be meant or is not allowed, or the database does not answer.
 pub async fn change(
+    request: HttpRequest,
     change: CheckedJson<Change>,
     state: Data<State>,
 ) -> Result<HttpResponse, Failure> {
     let current = change.current;
     let changes = changes(change.body, &current.controller)?;
+    let (controller, id) = (current.controller_id(), current.id());
+    let expected = etag::Named::read(request.headers(), IF_MATCH);
     let mut connection = state.db.get().await?;
-    let user = users::change(
-        current.controller_id(),
-        current.id(),
-        &changes,
-        &mut connection,
-    )
-    .await?
-    .ok_or(Failure::NotFound)?;
+    // Locked, so that what was compared is still so when it is changed.
+    let user = connection
+        .transaction(async |connection| -> Result<User, Failure> {
+            let user = users::lock(controller, id, connection)
+                .await?
+                .ok_or(Failure::NotFound)?;
+            let tag = serde_json::to_vec(&shown(&user, &current.controller))
+                .map(|body| etag::of(&body))
+                .unwrap_or_default();
+            if expected
+                .as_ref()
+                .is_some_and(|expected| !expected.has(&tag))
+            {
+                return Err(Failure::Changed);
+            }
+            users::change(controller, id, &changes, connection)
+                .await?
+                .ok_or(Failure::NotFound)
+        })
+        .await?;
     Ok(answer(&user, &current.controller))
 }
 
@@ -128,7 +154,11 @@ pub fn changes(change: Change, controller: &Controller) -> Result<Changes, Failu
 }
 
 fn answer(user: &User, controller: &Controller) -> HttpResponse {
-    HttpResponse::Ok().json(SettingsJson {
+    HttpResponse::Ok().json(shown(user, controller))
+}
+
+fn shown<'a>(user: &'a User, controller: &Controller) -> SettingsJson<'a> {
+    SettingsJson {
         opens: user.opens && controller.opens,
         links: user.links && controller.links,
         text_links: user.text_links && controller.text_links,
@@ -142,16 +172,18 @@ fn answer(user: &User, controller: &Controller) -> HttpResponse {
             links: controller.links,
             text_links: controller.text_links,
         },
-    })
+    }
 }
 
 fn is_one_of(value: Option<&str>, known: &[&str]) -> bool {
     value.is_none_or(|value| known.contains(&value))
 }
 
-/// Tells `null` from what was left out.
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+/// Tells `null` from what was left out: most things cannot be `null`.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 #[cfg(test)]
@@ -193,5 +225,6 @@ mod tests {
         let nothing = checked("{}", |_| {}).unwrap();
 
         assert_eq!((null.language, nothing.language), (Some(None), None));
+        assert!(serde_json::from_str::<Change>(r#"{"opens": null}"#).is_err());
     }
 }

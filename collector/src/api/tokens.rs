@@ -124,7 +124,7 @@ pub async fn make(
         .await?
         .len();
     if count >= MOST {
-        return Err(Failure::Unprocessable(format!(
+        return Err(Failure::Conflict(format!(
             "there are {MOST} tokens already; revoke one first"
         )));
     }

@@ -2,6 +2,8 @@
 //! `/sign-in`: asking for a link, and using it. A link's page shows a button, because programs that look at mail follow
 //! links; only the button uses the link up.
 
+use std::{net::IpAddr, sync::LazyLock, time::Instant};
+
 use actix_web::{
     HttpRequest, HttpResponse,
     web::{Data, Path, Query},
@@ -23,8 +25,10 @@ use crate::{
     },
     failure::Failure,
     layout::Layout,
+    limits::Limit,
     page::{html, see},
     state::State,
+    tracking::client_address,
 };
 
 #[derive(Template)]
@@ -93,7 +97,7 @@ pub async fn show(
 ///
 /// # Errors
 ///
-/// Fails if the form came from elsewhere.
+/// Fails if the form came from elsewhere, or one client asks too often.
 pub async fn ask(
     request: HttpRequest,
     state: Data<State>,
@@ -102,6 +106,9 @@ pub async fn ask(
 ) -> Result<HttpResponse, Failure> {
     if state.config.collector.sign_in != SignIn::Mail {
         return Err(Failure::NotFound);
+    }
+    if is_too_often(&request, &state) {
+        return Err(Failure::TooOften);
     }
     let asked = form.0;
     let next = Some(safe(&asked.next)).filter(|next| next != "/");
@@ -200,6 +207,19 @@ pub async fn leave_everywhere(
     let mut connection = state.db.get().await?;
     sessions::delete_all(current.controller_id(), current.id(), &mut connection).await?;
     left(&current.controller)
+}
+
+/// Counts by the client's address, which is forgotten within the minute; of IPv6 by the half that names the network.
+fn is_too_often(request: &HttpRequest, state: &State) -> bool {
+    static LIMIT: LazyLock<Limit> = LazyLock::new(Limit::default);
+    let collector = &state.config.collector;
+    let client = client_address(request.head(), &collector.trusted_proxies);
+    let client = client.map(|address| match address {
+        IpAddr::V4(address) => u64::from(address.to_bits()),
+        IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
+    });
+    let allowed = collector.sign_in_limit;
+    LIMIT.count(client, allowed, Instant::now()).is_over
 }
 
 fn left(controller: &Controller) -> Result<HttpResponse, Failure> {

@@ -13,7 +13,7 @@ const MOST_HOPS: usize = 16;
 ///
 /// `X-Forwarded-For` is read from right to left as long as the one who says it is trusted. A peer on a UNIX socket is
 /// trusted: only the host's own proxy gets there.
-pub(super) fn address(head: &RequestHead, trusted: &[IpNet]) -> Option<IpAddr> {
+pub(crate) fn address(head: &RequestHead, trusted: &[IpNet]) -> Option<IpAddr> {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
     let mut client = head.peer_addr.map(|peer| peer.ip().to_canonical());
     let forwarded: Vec<&str> = head

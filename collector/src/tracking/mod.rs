@@ -23,6 +23,7 @@ use actix_web::http::Method;
 use chrono::Utc;
 use common::{config::Config, ids::MessageId, keys::KeyRing};
 
+pub(crate) use self::client::address as client_address;
 pub use self::front::Front;
 use self::{flood::Flood, request::Reducer};
 use crate::{

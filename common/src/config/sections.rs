@@ -216,6 +216,10 @@ pub struct Collector {
     pub answer_within: Period,
     /// How users sign in: `mail` or `header:NAME`. Default: `mail`.
     pub sign_in: SignIn,
+    /// How many requests a minute one user's session or token may make to the API of one collector. Default: 600.
+    pub api_limit: u32,
+    /// How many sign-in links one client may ask one collector for in a minute. Default: 20.
+    pub sign_in_limit: u32,
     /// Worker threads. Default: one for each core.
     pub workers: Option<usize>,
 }
@@ -236,6 +240,8 @@ impl Default for Collector {
             networks: "/var/lib/fairtrack/networks".into(),
             answer_within: Period::millis(150),
             sign_in: SignIn::Mail,
+            api_limit: 600,
+            sign_in_limit: 20,
             workers: None,
         }
     }

@@ -15,6 +15,7 @@ pub mod controllers;
 pub mod counters;
 pub mod erasures;
 pub mod hits;
+pub mod idempotent_answers;
 pub mod links;
 pub mod locks;
 pub mod messages;

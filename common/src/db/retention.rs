@@ -41,7 +41,7 @@ enum End {
 }
 
 /// Every rule, in the order in which they are applied.
-pub const RULES: [Rule; 7] = [
+pub const RULES: [Rule; 8] = [
     Rule {
         table: "hits",
         condition: "at < $1",
@@ -82,6 +82,12 @@ pub const RULES: [Rule; 7] = [
         table: "recipient_links",
         condition: "expires_at < $1",
         key: "controller_id, token_hash",
+        end: End::Expired,
+    },
+    Rule {
+        table: "idempotent_answers",
+        condition: "claimed_at < $1 - interval '1 day'",
+        key: "controller_id, user_id, name",
         end: End::Expired,
     },
 ];

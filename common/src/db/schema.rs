@@ -126,6 +126,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    idempotent_answers (controller_id, user_id, name) {
+        controller_id -> Text,
+        user_id -> Uuid,
+        name -> Text,
+        request_hash -> Bytea,
+        claimed_at -> Timestamptz,
+        status -> Nullable<Int2>,
+        body -> Nullable<Bytea>,
+    }
+}
+
+diesel::table! {
     links (controller_id, message_id, ordinal) {
         controller_id -> Text,
         message_id -> Uuid,
@@ -298,6 +310,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     controllers,
     erasures,
     hits,
+    idempotent_answers,
     links,
     message_recipients,
     messages,

@@ -101,6 +101,21 @@ pub async fn get(
         .optional()
 }
 
+/// Returns the user with that id, and lets nobody else change it until the transaction ends.
+pub async fn lock(
+    controller: &ControllerId,
+    id: UserId,
+    connection: &mut Connection,
+) -> QueryResult<Option<User>> {
+    users::table
+        .find((controller.as_str(), id.0))
+        .select(User::as_select())
+        .for_update()
+        .first(connection)
+        .await
+        .optional()
+}
+
 /// Returns the user with that login, making one with everything switched off if there is none.
 pub async fn find_or_create(
     controller: &ControllerId,

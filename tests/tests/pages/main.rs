@@ -6,6 +6,8 @@
 mod account;
 mod api;
 mod contacts;
+mod manners;
+mod openapi;
 mod pictures;
 mod privacy;
 mod sign_in;

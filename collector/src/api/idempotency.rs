@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `Idempotency-Key`: a program that does not know whether its request arrived sends it again under the same name, gets
+//! the first answer, and nothing is done twice.
+//!
+//! A request that failed did nothing and may be made anew. An answer that holds a secret is not kept: under its name
+//! there is nothing more to be had than that it was done.
+
+use actix_http::h1;
+use actix_web::{
+    Error, HttpResponse,
+    body::{BoxBody, MessageBody, to_bytes},
+    dev::{Payload, ServiceRequest, ServiceResponse},
+    http::{Method, StatusCode},
+    middleware::Next,
+    web::{Bytes, Data},
+};
+use chrono::Utc;
+use common::db::idempotent_answers::{self as kept, Kept, Named};
+
+use crate::{auth::CurrentUser, failure::Failure, state::State};
+
+const FIELD: &str = "idempotency-key";
+const LONGEST: usize = 100;
+/// Paths whose answers hold a secret.
+const SECRETIVE: [&str; 1] = ["/tokens"];
+
+/// Wraps the API: does named requests once.
+///
+/// # Errors
+///
+/// Fails where the wrapped service fails.
+pub async fn once(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let name = request.headers().get(FIELD).cloned();
+    let Some(name) = name.filter(|_| request.method() == Method::POST) else {
+        return Ok(next.call(request).await?.map_into_boxed_body());
+    };
+    let name = name.to_str().unwrap_or_default().to_owned();
+    match prepare(&mut request, &name).await {
+        Ok(Turn::First(task)) => {
+            let response = next.call(request).await?.map_into_boxed_body();
+            finish(task, &name, response).await
+        }
+        Ok(Turn::Again(answer)) => Ok(request.into_response(answer)),
+        Err(failure) => Ok(request.error_response(failure)),
+    }
+}
+
+enum Turn {
+    Again(HttpResponse),
+    First(Box<Task>),
+}
+
+struct Task {
+    current: CurrentUser,
+    state: Data<State>,
+    is_secretive: bool,
+}
+
+async fn prepare(request: &mut ServiceRequest, name: &str) -> Result<Turn, Failure> {
+    let is_name = (1..=LONGEST).contains(&name.len()) && name.bytes().all(|c| c.is_ascii_graphic());
+    if !is_name {
+        return Err(Failure::BadRequest(format!(
+            "\"Idempotency-Key\" must be 1 to {LONGEST} printable characters"
+        )));
+    }
+    let current = request.extract::<CurrentUser>().await?;
+    let body = request
+        .extract::<Bytes>()
+        .await
+        .map_err(|_unread| Failure::TooLarge)?;
+    let state = request
+        .app_data::<Data<State>>()
+        .ok_or(Failure::Internal("the application has no state"))?
+        .clone();
+    let hash = fingerprint(request.path(), &body);
+    request.set_payload(payload(body));
+    let named = named(&current, name);
+    let mut connection = state.db.get().await?;
+    if !kept::claim(named, &hash, Utc::now(), &mut connection).await? {
+        let kept = kept::find(named, &mut connection).await?;
+        return again(kept, &hash).map(Turn::Again);
+    }
+    drop(connection);
+    Ok(Turn::First(Box::new(Task {
+        is_secretive: SECRETIVE.iter().any(|path| request.path().ends_with(path)),
+        current,
+        state,
+    })))
+}
+
+async fn finish(
+    task: Box<Task>,
+    name: &str,
+    response: ServiceResponse<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let named = named(&task.current, name);
+    let mut connection = task.state.db.get().await.map_err(Failure::from)?;
+    if !response.status().is_success() {
+        kept::release(named, &mut connection)
+            .await
+            .map_err(Failure::from)?;
+        return Ok(response);
+    }
+    let (request, response) = response.into_parts();
+    let (head, body) = response.into_parts();
+    let body = to_bytes(body)
+        .await
+        .map_err(|_broken| Failure::Internal("an answer was not written"))?;
+    let shown = (!task.is_secretive).then_some(&*body);
+    let status = i16::try_from(head.status().as_u16()).unwrap_or_default();
+    kept::keep(named, status, shown, &mut connection)
+        .await
+        .map_err(Failure::from)?;
+    let response = head.set_body(body).map_into_boxed_body();
+    Ok(ServiceResponse::new(request, response))
+}
+
+fn again(kept: Option<Kept>, hash: &[u8]) -> Result<HttpResponse, Failure> {
+    let conflict = |text: &str| Err(Failure::Conflict(text.into()));
+    match kept {
+        Some(kept) if kept.request_hash != hash => Err(Failure::Unprocessable(
+            "this \"Idempotency-Key\" stands for another request".into(),
+        )),
+        Some(Kept {
+            status: Some(status),
+            body: Some(body),
+            ..
+        }) => {
+            let status = u16::try_from(status)
+                .ok()
+                .and_then(|status| StatusCode::from_u16(status).ok())
+                .unwrap_or(StatusCode::OK);
+            Ok(HttpResponse::build(status)
+                .content_type("application/json")
+                .body(body))
+        }
+        Some(Kept {
+            status: Some(_), ..
+        }) => conflict("this was done; what it answered holds a secret, which is shown once"),
+        _ => conflict("the request with this \"Idempotency-Key\" is still being worked on"),
+    }
+}
+
+fn named<'a>(current: &'a CurrentUser, name: &'a str) -> Named<'a> {
+    Named {
+        controller: current.controller_id(),
+        user: current.id(),
+        name,
+    }
+}
+
+fn fingerprint(path: &str, body: &[u8]) -> Vec<u8> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(path.as_bytes()).update(b"\0").update(body);
+    hasher.finalize().as_bytes().to_vec()
+}
+
+fn payload(body: Bytes) -> Payload {
+    let (_, mut payload) = h1::Payload::create(true);
+    payload.unread_data(body);
+    Payload::from(payload)
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The description of the API: others' programs find it valid and true, and nothing in it leads to another user's data.
+
+use harness::{
+    database::Database, installation::Installation, python::Python, sink::Sink, web::Visitor,
+};
+use serde_json::{Value, json};
+
+use crate::account::Account;
+
+#[tokio::test]
+async fn description_is_found_valid() {
+    harness::needs!(PostgreSql);
+    let Some(python) = Python::find() else { return };
+    let database = Database::start().await;
+    let installation = Installation::on(&database).write();
+    let _collector = installation.start_collector().await;
+
+    let said = python.script(
+        "import sys, json, urllib.request, openapi_spec_validator
+document = json.load(urllib.request.urlopen(sys.argv[1]))
+openapi_spec_validator.validate(document)
+print(document['openapi'], len(document['paths']))",
+        &[&format!("{}/api/openapi.json", installation.url())],
+    );
+
+    assert!(said.starts_with("3.1."), "{said}");
+}
+
+/// Schemathesis makes requests out of the description, good and bad, and compares what comes back with what it promises.
+#[tokio::test(flavor = "multi_thread")]
+async fn description_is_true() {
+    harness::needs!(PostgreSql);
+    let Some(python) = Python::find() else { return };
+    let database = Database::start().await;
+    let sink = Sink::start();
+    let installation = Installation::on(&database)
+        .mail_through(sink.port())
+        .set("collector.api_limit", 1_000_000)
+        .write();
+    let _collector = installation.start_collector().await;
+    let anna = Account::create(&database, "anna@example.com").await;
+    anna.send(&database, 20).await;
+
+    let output = python.run(
+        "schemathesis",
+        &[
+            "run",
+            &format!("{}/api/openapi.json", installation.url()),
+            "--header",
+            &format!("Authorization: Bearer {}", anna.token),
+            // A stream has no end to wait for.
+            "--exclude-path",
+            "/notifications/stream",
+            "--phases=examples,coverage,fuzzing",
+            "--max-examples=25",
+            "--seed=2026",
+            "--generation-database=none",
+            "--request-timeout=20",
+            // JSON Schema cannot say that a date must not lie ahead, or that an address must not be an office's.
+            "--exclude-checks=positive_data_acceptance",
+            "--no-color",
+        ],
+    );
+
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    let said: String = said.split_whitespace().collect();
+    assert!(
+        said.contains("✅Coverage") && said.contains("✅Fuzzing"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_anothers_is_not_there_wherever_the_description_leads() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database).write();
+    let _collector = installation.start_collector().await;
+    let anna = Account::create(&database, "anna@example.com").await;
+    let eve = Account::create(&database, "eve@example.com").await;
+    anna.send(&database, 3).await;
+    anna.fill(&installation.url()).await;
+    let base = format!("{}/api/v1", installation.url());
+    let description = Visitor::new()
+        .get(&format!("{}/api/openapi.json", installation.url()))
+        .await
+        .json();
+    let before = anna_sees(&anna, &base).await;
+
+    let mut tried = 0;
+    for (path, methods) in description["paths"].as_object().unwrap() {
+        let methods = methods.as_object().unwrap();
+        let ids = match path.split_once("/{id}") {
+            Some((collection, _)) => ids(&anna, &format!("{base}{collection}")).await,
+            None => vec![String::new()],
+        };
+        assert!(!ids.is_empty(), "nothing of anna's to try below {path}");
+        for (method, operation) in methods {
+            let is_read = method == "get";
+            let has_id = path.contains("{id}");
+            if path.ends_with("/stream") || !(is_read || has_id) {
+                continue;
+            }
+            for id in &ids {
+                let url = format!("{base}{}", path.replace("{id}", id));
+                for mut other in [eve.browser(), eve.program()] {
+                    let body = body(operation);
+                    let answer = other.send_json(&method.to_uppercase(), &url, &body).await;
+                    tried += 1;
+                    if has_id {
+                        assert_eq!(answer.status, 404, "{method} {path}");
+                    }
+                    let text = answer.text();
+                    for word in ["stairwell", "customer", "anna@", &anna.id.to_string()] {
+                        assert!(!text.contains(word), "{method} {path} tells \"{word}\"");
+                    }
+                }
+            }
+        }
+    }
+
+    assert!(tried > 30, "only {tried} requests were made");
+    assert_eq!(anna_sees(&anna, &base).await, before);
+}
+
+/// Whatever has ids, as its owner sees it.
+async fn anna_sees(anna: &Account, base: &str) -> Vec<Value> {
+    let mut seen = Vec::new();
+    for path in ["messages", "settings", "notifications"] {
+        seen.push(anna.program().get(&format!("{base}/{path}")).await.json());
+    }
+    seen
+}
+
+/// Returns the ids of whatever a collection lists first.
+async fn ids(owner: &Account, url: &str) -> Vec<String> {
+    let list = owner.program().get(url).await.json();
+    let items = list
+        .as_object()
+        .unwrap()
+        .values()
+        .find_map(Value::as_array)
+        .unwrap();
+    items
+        .iter()
+        .map(|item| item["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Makes a body that an operation takes.
+fn body(operation: &Value) -> Value {
+    let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+    let mut body = json!({});
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        body[name] = match property["type"].as_str() {
+            Some("boolean") => json!(true),
+            Some("integer") => json!(1),
+            Some("array") => json!([]),
+            _ => property["enum"][0].clone(),
+        };
+    }
+    body
+}
