@@ -90,10 +90,19 @@ fn check_field(field: &HeaderField) -> Result<(), SkipReason> {
         b"x-auto-response-suppress" if value() != "none" => SkipReason::AutoSubmitted,
         b"x-autoreply" | b"x-autorespond" | b"x-autoresponder" => SkipReason::AutoSubmitted,
         b"return-path" if value() == "<>" => SkipReason::Report,
+        b"content-type" if is_signed_data(&value()) => SkipReason::Signed,
         b"content-type" => return check_media(value().split([';', ' ', '(']).next().unwrap_or("")),
         _ => return Ok(()),
     };
     Err(reason)
+}
+
+/// Tells whether a content type says that what looks encrypted is only signed.
+fn is_signed_data(content_type: &str) -> bool {
+    content_type.split(';').skip(1).any(|parameter| {
+        let written = parameter.replace(['"', ' ', '\t', '\r', '\n'], "");
+        written == "smime-type=signed-data"
+    })
 }
 
 /// Judges a message by its parts.
@@ -176,6 +185,14 @@ mod tests {
             ),
             ("X-Auto-Response-Suppress: OOF", SkipReason::AutoSubmitted),
             ("Return-Path: <>", SkipReason::Report),
+            (
+                "Content-Type: application/pkcs7-mime; smime-type=\"signed-data\"",
+                SkipReason::Signed,
+            ),
+            (
+                "Content-Type: application/pkcs7-mime; smime-type=enveloped-data",
+                SkipReason::Encrypted,
+            ),
         ] {
             assert_eq!(
                 judge(&format!("{field}\r\n\r\nx\r\n")),
