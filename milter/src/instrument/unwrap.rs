@@ -104,7 +104,9 @@ struct Own<'a> {
 impl Own<'_> {
     fn may_occur_in(&self, text: &[u8]) -> bool {
         self.bases.iter().any(|base| {
-            let host = base.split("://").nth(1).unwrap_or(base);
+            // Without a port, whose colon is written otherwise inside of another URL.
+            let place = base.split("://").nth(1).unwrap_or(base);
+            let host = place.split(':').next().unwrap_or(place);
             memchr::memmem::find(text, host.as_bytes()).is_some()
         })
     }
@@ -172,6 +174,12 @@ impl Own<'_> {
                         .or_else(|| self.destination(peeled.as_deref()?));
                     if let Some(destination) = own {
                         cuts.push((place.clone(), escape(&destination)));
+                        let copies = self.copies_of_address(html, &block.start);
+                        cuts.extend(
+                            copies
+                                .filter(|copy| copy.end <= place.start || copy.start >= place.end)
+                                .map(|copy| (copy, Vec::new())),
+                        );
                     }
                 }
                 BlockKind::Container | BlockKind::Image => {}
@@ -185,6 +193,21 @@ impl Own<'_> {
             }
         }
         cuts
+    }
+
+    /// Finds attributes in which mail programs keep a copy of an address (`originalsrc`, `data-saferedirecturl`), each
+    /// with the blank before it.
+    fn copies_of_address<'h>(
+        &self,
+        html: &'h [u8],
+        tag: &Range<usize>,
+    ) -> impl Iterator<Item = Range<usize>> + use<'h, '_> {
+        let octets = html.get(tag.clone()).unwrap_or_default();
+        let shift = tag.start;
+        attributes(octets)
+            .into_iter()
+            .filter(move |range| self.may_occur_in(octets.get(range.clone()).unwrap_or_default()))
+            .map(move |range| range.start + shift..range.end + shift)
     }
 
     fn in_plain(&self, text: &[u8], encoding: &'static encoding_rs::Encoding) -> Vec<Cut> {
@@ -209,44 +232,111 @@ impl Own<'_> {
         for base in self.bases {
             for start in memchr::memmem::find_iter(text, base.as_bytes()) {
                 let rest = text.get(start..).unwrap_or_default();
-                // What our URLs are made of, and nothing else.
-                let length = rest
-                    .iter()
-                    .take(MAX_URL)
-                    .take_while(|octet| {
-                        octet.is_ascii_alphanumeric()
-                            || matches!(
-                                octet,
-                                b'-' | b'.' | b'_' | b'~' | b'/' | b':' | b'%' | b'?' | b'='
-                            )
-                    })
-                    .count();
-                let run = rest.get(..length).unwrap_or_default();
-                let Ok(run) = std::str::from_utf8(run) else {
-                    continue;
-                };
-                // The end of a sentence may stand directly after a URL.
-                for trail in 0..3.min(length) {
-                    let Some(url) = run.get(..length - trail) else {
-                        break;
-                    };
-                    if let Some(artefact) = self.verified(url) {
-                        let destination = match artefact {
-                            Artefact::Link { destination, .. } => Some(destination),
-                            Artefact::Choices { .. } | Artefact::Pixel { .. } => None,
-                        };
-                        found.push((start..start + url.len(), destination));
-                        break;
-                    }
+                if let Some((length, destination)) = self.url_at(rest) {
+                    found.push((start..start + length, destination));
                 }
             }
         }
         found
     }
+
+    /// Reads the URL of ours at the beginning of a text, and tells how long it is there. Mail programs break long lines:
+    /// the signature tells whether what follows on the next line belongs to it.
+    fn url_at(&self, text: &[u8]) -> Option<(usize, Option<String>)> {
+        let mut url = String::new();
+        let mut length = 0;
+        for _ in 0..MAX_LINES {
+            let rest = text.get(length..)?;
+            let run = url_octets(rest);
+            url.push_str(std::str::from_utf8(rest.get(..run)?).ok()?);
+            length += run;
+            // The end of a sentence may stand directly after a URL.
+            for trail in 0..3.min(run) {
+                let known = url.get(..url.len() - trail)?;
+                if let Some(artefact) = self.verified(known) {
+                    let destination = match artefact {
+                        Artefact::Link { destination, .. } => Some(destination),
+                        Artefact::Choices { .. } | Artefact::Pixel { .. } => None,
+                    };
+                    return Some((length - trail, destination));
+                }
+            }
+            length += line_break(text.get(length..)?)?;
+            if url.len() > MAX_URL {
+                break;
+            }
+        }
+        None
+    }
 }
+
+/// Counts the octets that our URLs are made of, at the beginning of a text.
+fn url_octets(text: &[u8]) -> usize {
+    let is_part = |octet: &u8| {
+        octet.is_ascii_alphanumeric()
+            || matches!(
+                octet,
+                b'-' | b'.' | b'_' | b'~' | b'/' | b':' | b'%' | b'?' | b'='
+            )
+    };
+    text.iter()
+        .take(MAX_URL)
+        .take_while(|octet| is_part(octet))
+        .count()
+}
+
+/// Returns the length of a line end with the quotation marks and blanks of the next line; `None` if there is none.
+fn line_break(text: &[u8]) -> Option<usize> {
+    let blanks = text.iter().take_while(|octet| **octet == b' ').count();
+    let rest = text.get(blanks..)?;
+    let end = if rest.starts_with(b"\r\n") { 2 } else { 1 };
+    if !rest.get(..end)?.ends_with(b"\n") {
+        return None;
+    }
+    let marks = rest.get(end..)?.iter();
+    let marks = marks
+        .take_while(|octet| matches!(octet, b'>' | b' ' | b'\t'))
+        .count();
+    Some(blanks + end + marks)
+}
+
+/// The most lines over which a URL is followed.
+const MAX_LINES: usize = 8;
 
 /// The longest URL of ours.
 const MAX_URL: usize = 8000;
+
+/// Tells where the attributes of a start tag stand, each with the blanks before it and its value.
+fn attributes(tag: &[u8]) -> Vec<Range<usize>> {
+    let is_blank = |octet: &u8| octet.is_ascii_whitespace() || *octet == b'/';
+    let skip = |at: usize, is_part: &dyn Fn(&u8) -> bool| {
+        let rest = tag.get(at..).unwrap_or_default();
+        at + rest.iter().take_while(|octet| is_part(octet)).count()
+    };
+    let mut found = Vec::new();
+    let mut at = skip(0, &|octet| !is_blank(octet));
+    while at < tag.len() {
+        let start = at;
+        at = skip(at, &is_blank);
+        let name = at;
+        at = skip(at, &|octet| {
+            !is_blank(octet) && !matches!(octet, b'=' | b'>')
+        });
+        if at == name {
+            break;
+        }
+        let equals = skip(at, &u8::is_ascii_whitespace);
+        if tag.get(equals) == Some(&b'=') {
+            at = skip(equals + 1, &u8::is_ascii_whitespace);
+            at = match tag.get(at) {
+                Some(quote @ (b'"' | b'\'')) => skip(at + 1, &|octet| octet != quote) + 1,
+                _ => skip(at, &|octet| !octet.is_ascii_whitespace() && *octet != b'>'),
+            };
+        }
+        found.push(start..at.min(tag.len()));
+    }
+    found
+}
 
 /// Takes an address out of the wrapping that Outlook and Google put around links.
 fn peel(url: &str) -> Option<String> {
