@@ -37,6 +37,7 @@ pub struct Builder {
     relay: u16,
     users: Vec<(String, String)>,
     milters: Vec<String>,
+    inbound_milter: Option<String>,
     settings: Vec<String>,
 }
 
@@ -47,6 +48,7 @@ impl Postfix {
             relay: port,
             users: Vec::new(),
             milters: Vec::new(),
+            inbound_milter: None,
             settings: Vec::new(),
         }
     }
@@ -137,6 +139,13 @@ impl Builder {
         self
     }
 
+    /// Gives the service for the world a milter of its own instead of the others: to compare them.
+    #[must_use]
+    pub fn inbound_milter(mut self, socket: &str) -> Self {
+        self.inbound_milter = Some(format!("{{ {socket}, default_action=accept }}"));
+        self
+    }
+
     /// Adds a line to `main.cf`.
     #[must_use]
     pub fn setting(mut self, line: &str) -> Self {
@@ -159,6 +168,11 @@ impl Builder {
         self.write_users(&scratch);
         let mut main = main_cf(&spool, &data, self.relay);
         main.push_str(&format!("harness_milters = {}\n", self.milters.join(", ")));
+        let for_the_world = self.inbound_milter.as_deref();
+        main.push_str(&format!(
+            "harness_inbound_milters = {}\n",
+            for_the_world.unwrap_or("$harness_milters")
+        ));
         main.push_str(&self.settings.join("\n"));
         main.push('\n');
         scratch.write("etc/main.cf", main);
@@ -297,7 +311,7 @@ const MASTER_CF: &str = "127.0.0.1:SUBMISSION inet n - n - - smtpd
   -o smtpd_milters=$harness_milters
 127.0.0.1:INBOUND inet n - n - - smtpd
   -o syslog_name=postfix/inbound
-  -o smtpd_milters=$harness_milters
+  -o smtpd_milters=$harness_inbound_milters
 127.0.0.1:LOCAL inet n - n - - smtpd
   -o syslog_name=postfix/local
 pickup    unix  n - n 60 1 pickup

@@ -12,6 +12,7 @@ use std::{
 pub enum Program {
     Chromium,
     Dkimpy,
+    Gnupg,
     OpenDkim,
     Postfix,
     PostgreSql,
@@ -49,6 +50,7 @@ impl Program {
         match self {
             Self::Chromium => find("chromedriver").is_some(),
             Self::Dkimpy => Path::new("/usr/lib/python3/dist-packages/dkim").exists(),
+            Self::Gnupg => find("gpg").is_some() && find("gpg-agent").is_some(),
             Self::OpenDkim => find("opendkim").is_some() && find("openssl").is_some(),
             Self::Postfix => {
                 crate::scratch::is_root()
@@ -63,6 +65,7 @@ impl Program {
         match self {
             Self::Chromium => "Chromium (packages chromium, chromium-driver)",
             Self::Dkimpy => "dkimpy (package python3-dkim)",
+            Self::Gnupg => "GnuPG (packages gpg, gpg-agent)",
             Self::OpenDkim => "OpenDKIM (packages opendkim, opendkim-tools)",
             Self::Postfix => {
                 "Postfix with SASL and root's rights (packages postfix, sasl2-bin, libsasl2-modules, libsasl2-modules-db)"

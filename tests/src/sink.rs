@@ -148,6 +148,9 @@ impl Delivery {
     /// Returns the message without trace fields and without the signature that our signer put among them.
     pub fn without_trace_and_signature(&self) -> Vec<u8> {
         let message = strip_trace(&self.message);
+        // What the signer says of signatures that it met.
+        let verdict = "authentication-results:mail.example.com;";
+        let message = strip_trace(strip_field(message, verdict).unwrap_or(message));
         let message = strip_field(message, "dkim-signature:").unwrap_or(message);
         strip_trace(message).to_vec()
     }

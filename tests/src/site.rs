@@ -8,7 +8,7 @@ use crate::{
     database::Database,
     dkim::OpenDkim,
     installation::{self, Installation},
-    postfix::Postfix,
+    postfix::{self, Postfix},
     sink::{Delivery, Sink},
     smtp::Reply,
 };
@@ -52,6 +52,15 @@ impl Site {
         database: Database,
         settings: impl FnOnce(installation::Builder) -> installation::Builder,
     ) -> Self {
+        Self::with_postfix(database, settings, |postfix| postfix).await
+    }
+
+    /// Starts a site whose Postfix has settings of the test's choice as well.
+    pub async fn with_postfix(
+        database: Database,
+        settings: impl FnOnce(installation::Builder) -> installation::Builder,
+        postfix_settings: impl FnOnce(postfix::Builder) -> postfix::Builder,
+    ) -> Self {
         let sink = Sink::start();
         let signer = OpenDkim::start("example.com").await;
         let builder = Installation::on(&database);
@@ -59,9 +68,8 @@ impl Site {
             .user(ALICE, PASSWORD)
             .user(ANNA, PASSWORD)
             .milter(&builder.milter_socket())
-            .milter(&signer.socket())
-            .start()
-            .await;
+            .milter(&signer.socket());
+        let postfix = postfix_settings(postfix).start().await;
         let installation = settings(builder.mail_through(postfix.local_port())).write();
         Self {
             postfix,
@@ -74,29 +82,12 @@ impl Site {
 
     /// Makes a user who has switched opens and links on.
     pub async fn user(&self, login: &str) {
-        self.database
-            .execute(&format!(
-                "INSERT INTO controllers (id, name, address, contact, authority)
-                    VALUES ('example', '', '', '', '') ON CONFLICT DO NOTHING;
-                 INSERT INTO users (controller_id, id, login, opens, links, notifications)
-                    VALUES ('example', gen_random_uuid(), '{login}', true, true, 'all')"
-            ))
-            .await;
+        user(&self.database, login).await;
     }
 
     /// Lets a recipient say yes or no to everything, towards the whole organisation.
     pub async fn says(&self, address: &str, said: Said) {
-        let state = match said {
-            Said::No => "denied",
-            Said::Yes => "granted",
-        };
-        let client = self.database.connect().await;
-        for statement in [SUBJECT, EVENT] {
-            client
-                .execute(statement, &[&address, &state])
-                .await
-                .unwrap();
-        }
+        says(&self.database, address, said).await;
     }
 
     /// Submits a message as a user.
@@ -123,6 +114,33 @@ impl Site {
     /// Returns what is ours in a message.
     pub fn artefacts(&self, delivery: &Delivery) -> Artefacts {
         Artefacts::of(delivery, &self.installation.url())
+    }
+}
+
+/// Makes a user who has switched opens and links on.
+pub async fn user(database: &Database, login: &str) {
+    database
+        .execute(&format!(
+            "INSERT INTO controllers (id, name, address, contact, authority)
+                VALUES ('example', '', '', '', '') ON CONFLICT DO NOTHING;
+             INSERT INTO users (controller_id, id, login, opens, links, notifications)
+                VALUES ('example', gen_random_uuid(), '{login}', true, true, 'all')"
+        ))
+        .await;
+}
+
+/// Lets a recipient say yes or no to everything, towards the whole organisation.
+pub async fn says(database: &Database, address: &str, said: Said) {
+    let state = match said {
+        Said::No => "denied",
+        Said::Yes => "granted",
+    };
+    let client = database.connect().await;
+    for statement in [SUBJECT, EVENT] {
+        client
+            .execute(statement, &[&address, &state])
+            .await
+            .unwrap();
     }
 }
 

@@ -26,9 +26,10 @@ use harness::{
     site::{ALICE, BOB, PASSWORD, Said, Site},
     smtp::Session,
 };
-use milter::{instrument::unwrap, message::Eml};
 use tokio::{sync::watch, task::JoinSet};
 use uuid::Uuid;
+
+use crate::taken_apart::uninstrumented;
 
 const MESSAGES: usize = 2_000;
 const SESSIONS: usize = 8;
@@ -369,23 +370,6 @@ fn number_of(delivery: &Delivery) -> usize {
     let id = delivery.field("Message-ID").unwrap();
     let number = id.trim_start_matches('<').split('@').next().unwrap();
     number.parse().unwrap()
-}
-
-/// Takes out of a message whatever instrumentation puts in.
-fn uninstrumented(message: &[u8], keys: &KeyRing, base: &str) -> Vec<u8> {
-    let mut eml = Eml::parse(message);
-    let body = unwrap(eml.message(), keys, &[base]).expect("there is something of ours in it");
-    eml.set_body(body);
-    let text = eml.to_bytes();
-    let start = b"\r\nTracking-Consent:";
-    let place = text.windows(start.len()).position(|four| four == start);
-    let (before, field) = text.split_at(place.expect("the field is there") + 2);
-    // The last field; nothing of the author's comes after it.
-    let end = field
-        .windows(4)
-        .position(|four| four == b"\r\n\r\n")
-        .unwrap();
-    [before, field.split_at(end + 2).1].concat()
 }
 
 /// Returns the id that all tokens of a message carry, one pixel and one link among them.

@@ -4,7 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where a step fails")]
 
 mod chaos;
+mod corpus;
 mod decision;
 mod failure;
 mod flow;
 mod killed;
+mod replies;
+mod signed;
+mod taken_apart;
