@@ -43,7 +43,7 @@ pub struct Opened {
 
 /// A token in its written form. `Debug` does not show it.
 #[derive(Clone, Eq, PartialEq)]
-pub struct Token(String);
+pub struct Token([u8; LENGTH]);
 
 impl Token {
     /// Signs a token with the newest key of the ring.
@@ -60,12 +60,21 @@ impl Token {
             *place = *octet;
         }
         mac.copy_from_slice(&sign(key.token_key(), body, purpose));
-        Self(URL_SAFE_NO_PAD.encode(octets))
+        let mut written = [0; LENGTH];
+        URL_SAFE_NO_PAD
+            .encode_slice(octets, &mut written)
+            .expect("36 octets fill 48 characters");
+        Self(written)
+    }
+
+    /// Returns the octets of the written form.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 
     /// Returns the written form.
     pub fn as_str(&self) -> &str {
-        &self.0
+        std::str::from_utf8(&self.0).expect("base64 is ASCII")
     }
 }
 
@@ -77,14 +86,14 @@ impl fmt::Debug for Token {
 
 impl fmt::Display for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 /// Checks a token's signature for one use, in constant time, and returns what it says.
 pub fn open(keys: &KeyRing, token: &str, purpose: Use<'_>) -> Option<Opened> {
-    let opened = read(token)?;
     let octets = decode(token)?;
+    let opened = read_octets(&octets)?;
     let (body, mac) = octets.split_at_checked(BODY)?;
     let key = keys.find(opened.key)?;
     bool::from(sign(key.token_key(), body, purpose).ct_eq(mac)).then_some(opened)
@@ -92,7 +101,10 @@ pub fn open(keys: &KeyRing, token: &str, purpose: Use<'_>) -> Option<Opened> {
 
 /// Reads what a token says **without** checking its signature: for display, and for finding one's own artefacts.
 pub fn read(token: &str) -> Option<Opened> {
-    let octets = decode(token)?;
+    read_octets(&decode(token)?)
+}
+
+fn read_octets(octets: &[u8; BODY + MAC]) -> Option<Opened> {
     let (&[version, key], rest) = octets.split_first_chunk::<2>()?;
     let (message, rest) = rest.split_first_chunk::<16>()?;
     let (ordinal, _) = rest.split_first_chunk::<2>()?;
@@ -112,19 +124,42 @@ fn decode(token: &str) -> Option<[u8; BODY + MAC]> {
     (written == octets.len()).then_some(octets)
 }
 
+/// Most tokens are signed in one go, for which their input must stand in one piece.
+const ONE_PIECE: usize = 512;
+
 fn sign(key: &[u8; 32], body: &[u8], purpose: Use<'_>) -> [u8; MAC] {
-    let mut hasher = blake3::Hasher::new_keyed(key);
-    match purpose {
-        Use::Choices => hasher.update(b"c").update(body),
-        Use::Link(destination) => hasher
-            .update(b"l")
-            .update(body)
-            .update(destination.as_bytes()),
-        Use::Open => hasher.update(b"o").update(body),
+    let (label, destination) = match purpose {
+        Use::Choices => (b"c", ""),
+        Use::Link(destination) => (b"l", destination),
+        Use::Open => (b"o", ""),
+    };
+    let pieces = [label, body, destination.as_bytes()];
+    let mut room = [0; ONE_PIECE];
+    let hash = match join(&mut room, pieces) {
+        Some(input) => blake3::keyed_hash(key, input),
+        None => {
+            let mut hasher = blake3::Hasher::new_keyed(key);
+            for piece in pieces {
+                hasher.update(piece);
+            }
+            hasher.finalize()
+        }
     };
     let mut mac = [0; MAC];
-    hasher.finalize_xof().fill(&mut mac);
+    for (octet, of_hash) in mac.iter_mut().zip(hash.as_bytes()) {
+        *octet = *of_hash;
+    }
     mac
+}
+
+fn join<'r>(room: &'r mut [u8], pieces: [&[u8]; 3]) -> Option<&'r [u8]> {
+    let mut length = 0;
+    for piece in pieces {
+        room.get_mut(length..length + piece.len())?
+            .copy_from_slice(piece);
+        length += piece.len();
+    }
+    room.get(..length)
 }
 
 #[cfg(test)]
@@ -151,6 +186,23 @@ mod tests {
         );
         assert_eq!(open(&keys, token.as_str(), Use::Choices), None);
         assert_eq!(open(&keys, token.as_str(), Use::Link("")), None);
+    }
+
+    #[test]
+    fn signature_is_keyed_blake3_for_destinations_of_any_length() {
+        let keys = KeyRing::for_testing();
+        for length in [0, 1, 43, 400, 491, 492, 2000] {
+            let destination = "x".repeat(length);
+
+            let token = Token::mint(&keys, MESSAGE, 3, Use::Link(&destination));
+
+            let octets = decode(token.as_str()).unwrap();
+            let mut hasher = blake3::Hasher::new_keyed(keys.signing().token_key());
+            hasher.update(b"l").update(&octets[..BODY]);
+            let expected = hasher.update(destination.as_bytes()).finalize();
+            assert_eq!(octets[BODY..], expected.as_bytes()[..MAC]);
+            assert!(open(&keys, token.as_str(), Use::Link(&destination)).is_some());
+        }
     }
 
     #[test]

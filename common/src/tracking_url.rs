@@ -32,15 +32,27 @@ pub fn link(
     ordinal: u16,
     destination: &str,
 ) -> String {
+    let mut url = Vec::new();
+    link_into(&mut url, base, keys, message, ordinal, destination);
+    String::from_utf8(url).expect("made of ASCII and a base that is text")
+}
+
+/// Appends the URL that stands for a destination: for those that write many.
+pub fn link_into(
+    url: &mut Vec<u8>,
+    base: &str,
+    keys: &KeyRing,
+    message: MessageId,
+    ordinal: u16,
+    destination: &str,
+) {
     let token = Token::mint(keys, message, ordinal, Use::Link(destination));
     // Room for a query or two among the octets that need escaping.
-    let room = base.len() + token::LENGTH + destination.len() * 5 / 4 + 16;
-    let mut url = String::with_capacity(room);
-    for piece in [base, "/l/", token.as_str(), "?u="] {
-        url.push_str(piece);
+    url.reserve(base.len() + token::LENGTH + destination.len() * 5 / 4 + 16);
+    for piece in [base.as_bytes(), b"/l/", token.as_bytes(), b"?u="] {
+        url.extend_from_slice(piece);
     }
-    encode_into(&mut url, destination);
-    url
+    encode_into(url, destination.as_bytes());
 }
 
 /// Returns the URL of the recipient's page about a message.
@@ -56,7 +68,10 @@ pub fn recognise<'a>(base: &str, url: &'a str) -> Option<Artefact<'a>> {
         .get(..base.len())
         .filter(|head| head.eq_ignore_ascii_case(base))?;
     let path = url.get(head.len()..)?;
-    let path = path.split('#').next().unwrap_or_default();
+    let path = match path.bytes().position(|octet| octet == b'#') {
+        Some(fragment) => path.get(..fragment)?,
+        None => path,
+    };
     if let Some(rest) = path.strip_prefix("/o/") {
         let token = rest.get(..token::LENGTH)?;
         return (rest.get(token::LENGTH..) == Some(".gif")).then_some(Artefact::Pixel { token });
@@ -88,31 +103,39 @@ pub fn destination_of(query: &str) -> Option<String> {
     decode(value)
 }
 
-fn encode_into(url: &mut String, text: &str) {
+fn encode_into(url: &mut Vec<u8>, text: &[u8]) {
     const DIGITS: [u8; 16] = *b"0123456789ABCDEF";
-    let digit = |value: u8| char::from(DIGITS.get(usize::from(value)).copied().unwrap_or(b'0'));
+    let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or(b'0');
     let mut rest = text;
     // What needs no escaping is copied in runs.
-    while let Some(place) = rest.bytes().position(|octet| !is_plain(octet)) {
-        let (run, after) = rest.split_at_checked(place).unwrap_or((rest, ""));
-        url.push_str(run);
-        let Some(first) = after.chars().next() else {
+    while let Some(place) = rest.iter().position(|octet| !is_plain(*octet)) {
+        let Some((run, [octet, after @ ..])) = rest.split_at_checked(place) else {
             return;
         };
-        let mut octets = [0; 4];
-        for octet in first.encode_utf8(&mut octets).bytes() {
-            url.push('%');
-            url.push(digit(octet >> 4));
-            url.push(digit(octet & 15));
-        }
-        rest = after.get(first.len_utf8()..).unwrap_or_default();
+        url.extend_from_slice(run);
+        url.extend_from_slice(&[b'%', digit(octet >> 4), digit(octet & 15)]);
+        rest = after;
     }
-    url.push_str(rest);
+    url.extend_from_slice(rest);
 }
 
 fn is_plain(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~' | b'/' | b':')
+    PLAIN.get(usize::from(octet)).copied().unwrap_or(false)
 }
+
+/// For each octet, whether it stands for itself.
+static PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/:";
+    let mut rest: &[u8] = letters;
+    while let Some((letter, after)) = rest.split_first() {
+        if let Some((_, [place, ..])) = plain.split_at_mut_checked(*letter as usize) {
+            *place = true;
+        }
+        rest = after;
+    }
+    plain
+};
 
 fn decode(text: &str) -> Option<String> {
     let mut octets = Vec::with_capacity(text.len());
