@@ -5,7 +5,7 @@
 //! of the message: every header section and boundary as they stand, every content replaced by a stand-in. That a
 //! boundary occurs nowhere else, where lenient readers would see it, has been made sure by the scan.
 
-use std::ops::Range;
+use std::{ops::Range, sync::LazyLock};
 
 use mail_parser::{Encoding, MessageParser, MimeHeaders, PartType};
 
@@ -15,11 +15,7 @@ use crate::message::Message;
 /// Tells whether mail-parser sees the same parts with the same types, charsets and encodings.
 pub(crate) fn agrees(message: &Message, structure: &Structure) -> bool {
     let skeleton = skeleton(message, structure);
-    let Some(parsed) = MessageParser::new()
-        .with_mime_headers()
-        .default_header_ignore()
-        .parse(&skeleton)
-    else {
+    let Some(parsed) = PARSER.parse(&skeleton) else {
         return false;
     };
     parsed.parts.len() == structure.parts.len()
@@ -29,6 +25,12 @@ pub(crate) fn agrees(message: &Message, structure: &Structure) -> bool {
             .zip(&parsed.parts)
             .all(|(own, theirs)| is_same(own, theirs))
 }
+
+static PARSER: LazyLock<MessageParser> = LazyLock::new(|| {
+    MessageParser::new()
+        .with_mime_headers()
+        .default_header_ignore()
+});
 
 fn is_same(own: &Part, theirs: &mail_parser::MessagePart<'_>) -> bool {
     let content_type = theirs.content_type();

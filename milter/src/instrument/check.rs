@@ -1,23 +1,28 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The self-check: the edited message is read again from its bytes before it may replace the original.
 //!
-//! Parts that were not edited must be byte-equal; edited ones must decode to the original text with the planned edits
-//! and no other difference; every tracked link must resolve to its destination, the pixel stand there once, the
-//! disclosure once; no line may have grown past what mail can carry.
+//! Bytes outside edited parts must be equal; edited parts must decode to the original text with the planned edits and no
+//! other difference. The new HTML is parsed: every link must be seen where it was and no other, every tracked one verify
+//! and resolve to the destination that was read from the original, the pixel stand there once, the disclosure once. No
+//! line may have grown past what mail can carry.
 //!
 //! A flaw is told in a word or two, for the record: it is a bug of ours.
+
+use std::ops::Range;
 
 use common::tracking_url::{self, Artefact};
 
 use super::{
+    Artefacts,
     html::{
-        destination_of,
-        locate::{Wish, locate},
+        HtmlEdit, destination_of,
+        locate::{Located, Wish, locate},
     },
     session::Session,
+    splice::Edits,
     structure::{Part, Structure, Transfer},
     transfer::{Decoded, LONGEST_LINE},
-    work::{Planned, Work},
+    work::{Planned, Work, recoding},
 };
 use crate::message::Message;
 
@@ -30,7 +35,7 @@ pub(crate) struct Intended<'a> {
     pub(crate) structure: &'a Structure,
     pub(crate) works: &'a [Work<'a>],
     pub(crate) session: &'a Session<'a>,
-    pub(crate) pixel: &'a str,
+    pub(crate) artefacts: &'a Artefacts,
 }
 
 /// Compares the edited message with what was intended.
@@ -40,7 +45,6 @@ pub(crate) struct Intended<'a> {
 /// Returns the first difference.
 pub(crate) fn check(intended: &Intended<'_>, new: &Message) -> Result<(), Flaw> {
     let structure = Structure::of(new).map_err(|_reason| "structure")?;
-    let old = intended.old;
     demand(
         structure.line_end == intended.structure.line_end,
         "line ends",
@@ -50,16 +54,35 @@ pub(crate) fn check(intended: &Intended<'_>, new: &Message) -> Result<(), Flaw> 
         "number of parts",
     )?;
     let mut pixels = 0;
+    let mut kept = Kept {
+        old: &intended.old.body,
+        new: &new.body,
+        old_at: 0,
+        new_at: 0,
+    };
+    let mut edited = intended
+        .works
+        .iter()
+        .filter(|work| work.planned.is_some())
+        .peekable();
     for (before, after) in intended.structure.parts.iter().zip(&structure.parts) {
-        let work = intended
-            .works
-            .iter()
-            .find(|work| work.planned.is_some() && work.part.path == before.path);
-        check_description(old, before, new, after, work)?;
-        if let Some(work) = work {
-            pixels += check_content(intended, work, after, new)?;
+        let work = edited.next_if(|work| std::ptr::eq(work.part, before));
+        check_description(before, after, work)?;
+        match work {
+            Some(work) => {
+                check_header(intended, new, before, after, work, &mut kept)?;
+                kept.pass(before.body.clone(), after.body.clone())?;
+                pixels += check_content(intended, work, after, new)?;
+            }
+            // All bytes between edited parts are compared; that these are the same part is seen by its place.
+            None => demand(
+                before.is_multipart() || kept.is_same_place(&before.body, &after.body),
+                "part that was not edited",
+            )?,
         }
     }
+    demand(edited.next().is_none(), "order of parts")?;
+    kept.finish()?;
     let expected = usize::from(intended.works.iter().any(|work| work.record.pixel));
     demand(pixels == expected, "number of pixels")
 }
@@ -68,14 +91,41 @@ fn demand(is_so: bool, flaw: Flaw) -> Result<(), Flaw> {
     if is_so { Ok(()) } else { Err(flaw) }
 }
 
-/// Compares what a part says about itself and, if it was not edited, what it holds.
-fn check_description(
-    old: &Message,
-    before: &Part,
-    new: &Message,
-    after: &Part,
-    work: Option<&Work<'_>>,
-) -> Result<(), Flaw> {
+/// Everything outside edited parts, compared on the way from the first to the last.
+struct Kept<'a> {
+    old: &'a [u8],
+    new: &'a [u8],
+    /// How far both have been compared or passed.
+    old_at: usize,
+    new_at: usize,
+}
+
+impl Kept<'_> {
+    /// Compares what stands before a pair of ranges, and passes these.
+    fn pass(&mut self, old: Range<usize>, new: Range<usize>) -> Result<(), Flaw> {
+        let before = self.old.get(self.old_at..old.start);
+        demand(
+            before.is_some() && before == self.new.get(self.new_at..new.start),
+            "bytes outside edited parts",
+        )?;
+        self.old_at = old.end;
+        self.new_at = new.end;
+        Ok(())
+    }
+
+    fn finish(self) -> Result<(), Flaw> {
+        let (old, new) = (self.old.len(), self.new.len());
+        let mut rest = self;
+        rest.pass(old..old, new..new)
+    }
+
+    fn is_same_place(&self, old: &Range<usize>, new: &Range<usize>) -> bool {
+        old.len() == new.len() && old.start + self.new_at == new.start + self.old_at
+    }
+}
+
+/// Compares what a part says about itself.
+fn check_description(before: &Part, after: &Part, work: Option<&Work<'_>>) -> Result<(), Flaw> {
     let is_recoded = work.is_some_and(|work| work.record.recoded);
     let transfer = if is_recoded {
         Transfer::QuotedPrintable
@@ -90,19 +140,31 @@ fn check_description(
             && before.disposition == after.disposition
             && after.transfer == transfer,
         "description of a part",
-    )?;
-    let header =
-        |message: &Message, part: &Part| message.body.get(part.header.clone()).map(<[u8]>::to_vec);
-    demand(
-        is_recoded || header(old, before) == header(new, after),
-        "header section of a part",
-    )?;
-    demand(
-        work.is_some()
-            || before.is_multipart()
-            || old.body.get(before.body.clone()) == new.body.get(after.body.clone()),
-        "part that was not edited",
     )
+}
+
+/// Compares the header section of an edited part. If its encoding changed, that is the only difference.
+fn check_header(
+    intended: &Intended<'_>,
+    new: &Message,
+    before: &Part,
+    after: &Part,
+    work: &Work<'_>,
+    kept: &mut Kept<'_>,
+) -> Result<(), Flaw> {
+    if !work.record.recoded || before.header.is_empty() {
+        return Ok(());
+    }
+    kept.pass(before.header.clone(), after.header.clone())?;
+    let flaw = "header section of a part";
+    let old = intended.old.body.get(before.header.clone()).ok_or(flaw)?;
+    let new = new.body.get(after.header.clone()).ok_or(flaw)?;
+    let (range, field) = recoding(before, intended.structure.line_end);
+    let start = range.start.checked_sub(before.header.start).ok_or(flaw)?;
+    let end = range.end.checked_sub(before.header.start).ok_or(flaw)?;
+    let mut edits = Edits::default();
+    demand(edits.push(start..end, &field), flaw)?;
+    demand(edits.explain(old, new), flaw)
 }
 
 /// Checks an edited part and returns the number of pixels in it.
@@ -115,121 +177,217 @@ fn check_content(
     let encoded = new.body.get(after.body.clone()).ok_or("range of a part")?;
     let decoded = Decoded::new(encoded, after.transfer).map_err(|_reason| "encoding")?;
     demand(work.edits.explain(work.text(), &decoded.text), "text")?;
-    let longest = longest_line(encoded);
     demand(
-        longest <= LONGEST_LINE || longest <= longest_line(work.encoded),
+        !has_long_line(encoded) || longest_line(encoded) <= longest_line(work.encoded),
         "line length",
     )?;
     demand(
-        work.encoded.is_ascii() <= encoded.is_ascii(),
+        encoded.is_ascii() || !work.encoded.is_ascii(),
         "octets beyond ASCII",
     )?;
     match &work.planned {
-        Some(Planned::Html(_)) => check_html(intended, work, &decoded.text),
-        Some(Planned::Plain(_)) => check_plain(intended.session, work),
+        Some(Planned::Html(edit)) => check_html(intended, work, edit, &decoded.text),
+        Some(Planned::Plain(_)) => check_plain(intended.session, work).map(|()| 0),
         None => Ok(0),
     }
 }
 
 /// Checks the links of a plain-text part: that nothing else changed has been seen by comparing the texts.
-fn check_plain(session: &Session<'_>, work: &Work<'_>) -> Result<usize, Flaw> {
-    let mut tracked = 0;
+fn check_plain(session: &Session<'_>, work: &Work<'_>) -> Result<(), Flaw> {
+    let mut tracked = work.record.links.iter().filter_map(|link| link.ordinal);
     for (range, text) in work.edits.iter() {
         if range.is_empty() || text.is_empty() {
             // The disclosure, or the mark of an opt-out.
             continue;
         }
         let url = std::str::from_utf8(text).map_err(|_error| "link in plain text")?;
-        let destination = destination(session, url)?.ok_or("link in plain text")?;
-        demand(
-            work.text().get(range) == Some(destination.as_bytes()),
-            "destination in plain text",
-        )?;
-        tracked += 1;
+        let before = work.text().get(range).map(std::str::from_utf8);
+        let Some((Ok(before), ordinal)) = before.zip(tracked.next()) else {
+            return Err("number of links in plain text");
+        };
+        check_link(session, url, ordinal, before)?;
     }
-    demand(tracked == tracked_in(work), "number of links in plain text").map(|()| 0)
+    demand(tracked.next().is_none(), "number of links in plain text")
 }
 
-fn check_html(intended: &Intended<'_>, work: &Work<'_>, text: &[u8]) -> Result<usize, Flaw> {
+/// Reads the new text as a program would that shows it: each link must be where it was, and those that are tracked
+/// lead where they led.
+fn check_html(
+    intended: &Intended<'_>,
+    work: &Work<'_>,
+    edit: &HtmlEdit,
+    text: &[u8],
+) -> Result<usize, Flaw> {
     let encoding = work.charset.ok_or("charset")?.encoding;
     let located = locate(text, encoding, Wish::Check).ok_or("markup")?;
-    let mut tracked = 0;
+    demand(located.is_open_ended, "end of the markup")?;
+    let old = work.text();
+    let mut shift = Shift::of(&work.edits);
+    let block_start = Shift::of(&work.edits).follow(work.disclosed.start);
+    let block = block_start..block_start + work.disclosed.len();
+    let mut disclosures = 0;
+    let mut records = work.record.links.iter();
+    let mut before = edit.anchors.iter();
     for anchor in &located.anchors {
-        let url = destination_of(&anchor.raw);
-        if destination(intended.session, &url)?.is_some() {
-            tracked += 1;
+        let place = &anchor.href.place;
+        let raw = anchor.href.raw(text);
+        if block.contains(&place.start) {
+            disclosures += 1;
+            demand(raw == intended.artefacts.choices, "disclosure")?;
+            continue;
         }
-    }
-    demand(tracked == tracked_in(work), "number of links")?;
-    if intended.session.plan.links.in_html() {
-        // Nothing is seen as a link that was none before, except the one in the disclosure.
+        let before = before.next().ok_or("number of links")?;
         demand(
-            located.anchors.len() == work.record.links.len() + 1,
-            "number of anchors",
+            shift.follow(before.href.place.start) == place.start
+                && shift.follow(before.inside) == anchor.inside,
+            "place of a link",
         )?;
-    }
-    let place = new_block(work).ok_or("disclosure")?;
-    let disclosure = located
-        .blocks
-        .iter()
-        .find(|block| block.is_disclosure && block.end.is_some() && block.start.start == place);
-    demand(disclosure.is_some(), "disclosure")?;
-    let pixels = located
-        .blocks
-        .iter()
-        .filter(|block| matches!(&block.address, Some((_, source)) if source == intended.pixel));
-    Ok(pixels.count())
-}
-
-/// Returns the destination of a URL if it is a tracked link of this message; its number must lead there too.
-fn destination(session: &Session<'_>, url: &str) -> Result<Option<String>, Flaw> {
-    let Some(artefact @ Artefact::Link { .. }) = tracking_url::recognise(session.base, url) else {
-        return Ok(None);
-    };
-    let Some(opened) = tracking_url::verify(session.plan.keys, &artefact)
-        .filter(|opened| opened.message == session.plan.message)
-    else {
-        // Somebody else's, in the text before we came.
-        return Ok(None);
-    };
-    let Artefact::Link { destination, .. } = artefact else {
-        return Ok(None);
-    };
-    let number = usize::from(opened.ordinal);
-    let known = number
-        .checked_sub(1)
-        .and_then(|number| session.destinations.get(number));
-    demand(known == Some(&destination), "destination").map(|()| Some(destination))
-}
-
-/// Returns where in the new text the disclosure must stand: it is what the edits insert.
-fn new_block(work: &Work<'_>) -> Option<usize> {
-    let mut grown = 0;
-    let mut shrunk = 0;
-    for (range, text) in work.edits.iter() {
-        if range.is_empty() && !text.is_empty() {
-            return Some(range.start + grown - shrunk);
+        if let Some(ordinal) = records.next().and_then(|record| record.ordinal) {
+            let destination = destination_of(before.href.raw(old));
+            check_link(
+                intended.session,
+                &destination_of(raw),
+                ordinal,
+                &destination,
+            )?;
         }
-        grown += text.len();
-        shrunk += range.len();
     }
-    None
+    demand(
+        before.next().is_none() && records.next().is_none(),
+        "number of links",
+    )?;
+    demand(disclosures == 1, "disclosure")?;
+    count_pixels(&located, text, &intended.artefacts.pixel, &block)
 }
 
-fn tracked_in(work: &Work<'_>) -> usize {
-    let links = work.record.links.iter();
-    links.filter(|link| link.ordinal.is_some()).count()
+/// Counts the pixels of this message; they stand in the disclosure.
+fn count_pixels(
+    located: &Located,
+    text: &[u8],
+    pixel: &str,
+    block: &Range<usize>,
+) -> Result<usize, Flaw> {
+    let mut count = 0;
+    for image in &located.blocks {
+        let source = image.address.as_ref().map(|source| source.raw(text));
+        if source == Some(pixel) {
+            demand(block.contains(&image.start.start), "place of the pixel")?;
+            count += 1;
+        }
+    }
+    Ok(count)
 }
 
+/// Checks that a link is tracked as the `ordinal`-th of this message and leads to a destination.
+fn check_link(
+    session: &Session<'_>,
+    url: &str,
+    ordinal: u16,
+    destination: &str,
+) -> Result<(), Flaw> {
+    let artefact = tracking_url::recognise(session.base, url).ok_or("tracked link")?;
+    let opened = tracking_url::verify(session.plan.keys, &artefact).ok_or("signature")?;
+    demand(
+        opened.message == session.plan.message && opened.ordinal == ordinal,
+        "number of a link",
+    )?;
+    demand(
+        matches!(artefact, Artefact::Link { destination: found, .. } if found == destination),
+        "destination",
+    )
+}
+
+/// Follows places of a text, from first to last, to where they are after edits.
+struct Shift<'a, I: Iterator<Item = (Range<usize>, &'a [u8])>> {
+    edits: std::iter::Peekable<I>,
+    grown: usize,
+    shrunk: usize,
+}
+
+impl<'a> Shift<'a, std::iter::Empty<(Range<usize>, &'a [u8])>> {
+    fn of(edits: &'a Edits) -> Shift<'a, impl Iterator<Item = (Range<usize>, &'a [u8])> + use<'a>> {
+        Shift {
+            edits: edits.iter().peekable(),
+            grown: 0,
+            shrunk: 0,
+        }
+    }
+}
+
+impl<'a, I: Iterator<Item = (Range<usize>, &'a [u8])>> Shift<'a, I> {
+    /// Returns the new place of what stands at `place`, or ends there: what is inserted there comes after it.
+    fn follow(&mut self, place: usize) -> usize {
+        while let Some((range, text)) = self
+            .edits
+            .next_if(|(range, _)| range.end <= place && range.start < place)
+        {
+            self.grown += text.len();
+            self.shrunk += range.len();
+        }
+        place + self.grown - self.shrunk
+    }
+}
+
+/// Tells whether a line is longer than mail can carry. Looks at one octet in a thousand, where lines are not.
+fn has_long_line(text: &[u8]) -> bool {
+    let mut rest = text;
+    loop {
+        let window = rest.get(..LONGEST_LINE + 1).unwrap_or(rest);
+        let end = match memchr::memrchr(b'\n', window) {
+            Some(end) => end,
+            None if rest.len() <= LONGEST_LINE => return false,
+            // The longest line with a CR before its end, or one that is too long.
+            None if rest.get(LONGEST_LINE..LONGEST_LINE + 2) == Some(b"\r\n") => LONGEST_LINE + 1,
+            None => return true,
+        };
+        rest = rest.get(end + 1..).unwrap_or_default();
+    }
+}
+
+/// Returns the length of the longest line, its end apart.
 fn longest_line(text: &[u8]) -> usize {
-    let mut start = 0;
-    let mut longest = 0;
-    for end in memchr::memchr_iter(b'\n', text) {
-        longest = longest.max(end - start);
-        start = end + 1;
+    let lines = text.split(|octet| *octet == b'\n');
+    let lengths = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line).len());
+    lengths.max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_are_found_wherever_they_are() {
+        for (lengths, expected) in [
+            (&[0, 998, 998][..], false),
+            (&[1, 997, 3], false),
+            (&[998, 999], true),
+            (&[999, 2], true),
+            (&[3, 2000, 1], true),
+            (&[500, 500, 998], false),
+        ] {
+            for end in ["\n", "\r\n"] {
+                let lines: Vec<String> = lengths.iter().map(|length| "x".repeat(*length)).collect();
+                for text in [lines.join(end), lines.join(end) + end] {
+                    assert_eq!(has_long_line(text.as_bytes()), expected, "{lengths:?}");
+                    assert_eq!(longest_line(text.as_bytes()) > LONGEST_LINE, expected);
+                }
+            }
+        }
     }
-    // A CR before each LF was counted; the last line may lack its end.
-    longest
-        .saturating_sub(usize::from(text.contains(&b'\r')))
-        .max(text.len() - start)
+
+    #[test]
+    fn places_are_followed_through_edits() {
+        let mut edits = Edits::default();
+        edits.push(2..4, b"123456");
+        edits.push(6..6, b"++");
+        edits.push(8..9, b"");
+
+        let mut shift = Shift::of(&edits);
+        let places: Vec<usize> = [0, 2, 5, 6, 7, 8, 9, 10]
+            .into_iter()
+            .map(|place| shift.follow(place))
+            .collect();
+
+        assert_eq!(places, [0, 2, 9, 10, 13, 14, 14, 15]);
+    }
 }

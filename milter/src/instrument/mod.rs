@@ -34,7 +34,7 @@ use self::{
     disclosure::{Disclosure, Purposes},
     select::{BodyKind, select},
     session::Session,
-    splice::LargeEdits,
+    splice::Copy,
     structure::Structure,
     work::{Planned, Work, part_record},
 };
@@ -98,7 +98,7 @@ pub fn instrument_with_record(
     plan: &Plan<'_>,
 ) -> (Result<Instrumented, SkipReason>, Record) {
     let mut record = Record::default();
-    let result = run(message, plan, &mut record, Pass::First);
+    let result = run(message, plan, &mut record, Pass::First, Ending::Checked);
     if result.is_err() {
         for part in &mut record.parts {
             part.outcome = Outcome::Untouched;
@@ -106,6 +106,25 @@ pub fn instrument_with_record(
         }
     }
     (result, record)
+}
+
+/// Rewrites the message without reading the result again: what a benchmark needs to tell the cost of that apart, and
+/// fit for nothing that leaves.
+///
+/// # Errors
+///
+/// Returns the reason for which the message must be left as it is.
+#[doc(hidden)]
+pub fn edit_unchecked(message: &Message, plan: &Plan<'_>) -> Result<Instrumented, SkipReason> {
+    let record = &mut Record::default();
+    run(message, plan, record, Pass::First, Ending::Unchecked)
+}
+
+/// Whether the result is read again before it leaves here.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Ending {
+    Checked,
+    Unchecked,
 }
 
 /// Whether own artefacts have been taken out already.
@@ -120,6 +139,7 @@ fn run(
     plan: &Plan<'_>,
     record: &mut Record,
     pass: Pass,
+    ending: Ending,
 ) -> Result<Instrumented, SkipReason> {
     let structure = examine(message)?;
     let selection = select(&structure);
@@ -133,7 +153,8 @@ fn run(
         && let Some(body) = without_own_artefacts(message, plan, &works)
     {
         let fields = message.fields.clone();
-        return run(&Message { fields, body }, plan, record, Pass::Second);
+        let message = &Message { fields, body };
+        return run(message, plan, record, Pass::Second, ending);
     }
     let others = selection.others.iter();
     record
@@ -141,8 +162,27 @@ fn run(
         .extend(others.map(|(part, reason)| part_record(part, Some(*reason))));
     let mut session = Session::new(message, plan);
     let result = work_through(&mut works, &mut session).and_then(|purposes| {
-        let flaw = &mut record.flaw;
-        put_together(message, &structure, &mut works, &session, purposes, flaw)
+        let artefacts = Artefacts::of(plan, purposes);
+        let made = put_together(message, &structure, &mut works, plan, &artefacts);
+        if ending == Ending::Checked {
+            let intended = Intended {
+                old: message,
+                structure: &structure,
+                works: &works,
+                session: &session,
+                artefacts: &artefacts,
+            };
+            check(&intended, &made.message).map_err(|flaw| {
+                record.flaw = Some(flaw);
+                SkipReason::CheckFailed
+            })?;
+        }
+        Ok(Instrumented {
+            body: made.message.body,
+            header_edits: made.header_edits,
+            opens: purposes.opens,
+            links: Vec::new(),
+        })
     });
     record
         .parts
@@ -184,39 +224,60 @@ fn without_own_artefacts(
 
 /// Works the edit of every part out, and decides which are carried out.
 fn work_through(works: &mut [Work<'_>], session: &mut Session<'_>) -> Result<Purposes, SkipReason> {
-    if !works.is_empty() && !works.iter().any(Work::has_content) {
-        return Err(SkipReason::Empty);
-    }
     // HTML first: its links give the numbers, and its opt-outs hold for the plain text too.
     for kind in [BodyKind::Html, BodyKind::Plain] {
         for work in works.iter_mut().filter(|work| work.kind == kind) {
             work.plan(session);
         }
     }
+    if !works.is_empty() && !works.iter().any(Work::has_content) {
+        return Err(SkipReason::Empty);
+    }
     decide(works, session)
 }
 
-/// Carries the edits out, puts the new message together and checks it.
+/// What is put into a message beside tracked links.
+struct Artefacts {
+    purposes: Purposes,
+    choices: String,
+    pixel: String,
+}
+
+impl Artefacts {
+    fn of(plan: &Plan<'_>, purposes: Purposes) -> Self {
+        let base = plan.controller.base_url();
+        Self {
+            purposes,
+            choices: tracking_url::choices(base, plan.keys, plan.message),
+            pixel: tracking_url::pixel(base, plan.keys, plan.message),
+        }
+    }
+}
+
+/// The new message, and the edits of the header section that are in it.
+struct Made {
+    message: Message,
+    header_edits: Vec<HeaderEdit>,
+}
+
+/// Carries the edits out and puts the new message together.
 fn put_together(
     message: &Message,
     structure: &Structure,
     works: &mut [Work<'_>],
-    session: &Session<'_>,
-    purposes: Purposes,
-    flaw: &mut Option<&'static str>,
-) -> Result<Instrumented, SkipReason> {
-    let plan = session.plan;
-    let choices = tracking_url::choices(session.base, plan.keys, plan.message);
-    let pixel = tracking_url::pixel(session.base, plan.keys, plan.message);
+    plan: &Plan<'_>,
+    artefacts: &Artefacts,
+) -> Made {
     let disclosure = Disclosure {
         language: plan.language,
-        purposes,
+        purposes: artefacts.purposes,
         consent: plan.controller.consent,
-        choices: &choices,
+        choices: &artefacts.choices,
     };
-    let mut body = LargeEdits::default();
+    let growth = works.iter_mut().map(Work::growth).sum();
+    let mut body = Copy::new(&message.body, growth);
     for work in works.iter_mut() {
-        work.carry_out(&disclosure, &pixel, structure.line_end, &mut body);
+        work.carry_out(&disclosure, &artefacts.pixel, structure.line_end, &mut body);
     }
     let mut header_edits = Vec::with_capacity(2);
     if works.iter().any(Work::recodes_message) {
@@ -225,38 +286,18 @@ fn put_together(
         edit.index = u32::from(message.first(name).is_some());
         header_edits.push(edit);
     }
-    let consent = format!("<{choices}>; purposes=\"{}\"", purposes.names());
+    let (choices, purposes) = (&artefacts.choices, artefacts.purposes.names());
+    let consent = format!("<{choices}>; purposes=\"{purposes}\"");
     header_edits.push(HeaderEdit::add("Tracking-Consent", &consent));
-    let mut new = Message {
+    let mut message = Message {
         fields: message.fields.clone(),
-        body: body.apply(&message.body),
+        body: body.finish(),
     };
-    let is_explained = body.explain(&message.body, &new.body);
-    // The encoded parts stand in the new body now; a second copy would only take room.
-    drop(body);
-    new.apply(&header_edits);
-    let intended = Intended {
-        old: message,
-        structure,
-        works,
-        session,
-        pixel: &pixel,
-    };
-    let checked = if is_explained {
-        check(&intended, &new)
-    } else {
-        Err("body")
-    };
-    if let Err(found) = checked {
-        *flaw = Some(found);
-        return Err(SkipReason::CheckFailed);
-    }
-    Ok(Instrumented {
-        body: new.body,
+    message.apply(&header_edits);
+    Made {
+        message,
         header_edits,
-        opens: purposes.opens,
-        links: Vec::new(),
-    })
+    }
 }
 
 /// Decides which parts are edited, and where the pixel goes.

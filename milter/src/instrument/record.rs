@@ -141,26 +141,58 @@ impl Transfer {
 /// Shortens a visible text: white space made single, at most 80 characters.
 pub(crate) fn shorten(text: &str) -> String {
     let trimmed = text.trim_ascii();
-    let is_plain = |octet: u8| octet.is_ascii_graphic() || octet == b' ';
-    if trimmed.len() <= 80 && trimmed.bytes().all(is_plain) && !trimmed.contains("  ") {
+    let mut before = 0;
+    let is_short = trimmed.len() <= MAX_TEXT
+        && trimmed.bytes().all(|octet| {
+            let is_plain = octet.is_ascii_graphic() || (octet == b' ' && before != b' ');
+            before = octet;
+            is_plain
+        });
+    if is_short {
         return trimmed.to_owned();
     }
-    let mut short = String::new();
-    for word in text.split_whitespace() {
-        if !short.is_empty() {
-            short.push(' ');
+    let mut short = String::with_capacity(trimmed.len().min(320));
+    let mut length = 0;
+    let mut is_between = false;
+    for c in trimmed.chars() {
+        if c.is_whitespace() {
+            is_between = length > 0;
+            continue;
         }
-        short.push_str(word);
-        if short.len() > 400 {
+        if c.is_control() {
+            continue;
+        }
+        let needed = 1 + usize::from(is_between);
+        if length + needed > MAX_TEXT {
             break;
         }
-    }
-    short.retain(|c| !c.is_control());
-    match short.char_indices().nth(80) {
-        Some((end, _)) => {
-            short.truncate(end);
-            short
+        if std::mem::take(&mut is_between) {
+            short.push(' ');
         }
-        None => short,
+        short.push(c);
+        length += needed;
+    }
+    short
+}
+
+/// The longest visible text in a record, in characters.
+const MAX_TEXT: usize = 80;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_shortened_to_one_line() {
+        for (text, short) in [
+            ("  a\r\n b ", "a b"),
+            ("plain words", "plain words"),
+            ("\u{a0}ząb\t\u{7}x\u{2003}y ", "ząb x y"),
+            ("", ""),
+        ] {
+            assert_eq!(shorten(text), short);
+        }
+        assert_eq!(shorten(&"ab ".repeat(100)).len(), 80);
+        assert_eq!(shorten(&"ż".repeat(100)).chars().count(), 80);
     }
 }

@@ -73,16 +73,20 @@ impl Rules {
         if has_doubtful_characters(url) {
             return Err(LinkReason::Ambiguous);
         }
-        let is_end = |octet: u8| matches!(octet, b'/' | b'?' | b'#' | b'\\');
+        let is_end = |octet: u8| class_of(octet) == END;
         let (authority, path) = match rest.bytes().position(is_end) {
             Some(end) => rest.split_at_checked(end).unwrap_or((rest, "")),
             None => (rest, ""),
         };
-        if authority.contains('@') {
+        if authority.bytes().any(|octet| octet == b'@') {
             return Err(LinkReason::UserInfo);
         }
         let host = host_of(authority).ok_or(LinkReason::Ambiguous)?;
-        let host = host.to_lowercase();
+        let host = if host.is_ascii() {
+            host.to_ascii_lowercase()
+        } else {
+            host.to_lowercase()
+        };
         if host == self.tracking_host {
             return Err(LinkReason::Own);
         }
@@ -116,8 +120,8 @@ impl Rules {
 /// Returns what stands after `http://` or `https://`.
 fn after_scheme(url: &str) -> Option<&str> {
     ["https://", "http://"].into_iter().find_map(|scheme| {
-        let head = url.get(..scheme.len())?;
-        head.eq_ignore_ascii_case(scheme)
+        let head = url.as_bytes().get(..scheme.len())?;
+        head.eq_ignore_ascii_case(scheme.as_bytes())
             .then(|| url.get(scheme.len()..))?
     })
 }
@@ -140,12 +144,45 @@ fn has_opt_out_scheme(url: &str) -> bool {
 }
 
 fn has_doubtful_characters(url: &str) -> bool {
-    if url.is_ascii() {
-        url.bytes().any(|octet| octet.is_ascii_control())
+    let classes = url.bytes().fold(0, |all, octet| all | class_of(octet));
+    if classes & BEYOND == 0 {
+        classes & CONTROL != 0
     } else {
         url.chars().any(is_doubtful)
     }
 }
+
+/// What an octet of a URL may be, as bits of [`CLASSES`].
+const CONTROL: u8 = 1;
+const BEYOND: u8 = 2;
+/// It ends the authority.
+const END: u8 = 4;
+/// It does not occur in a host that all programs read alike.
+const ODD: u8 = 8;
+
+fn class_of(octet: u8) -> u8 {
+    CLASSES.get(usize::from(octet)).copied().unwrap_or(0)
+}
+
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut rest: &mut [u8] = &mut classes;
+    let mut octet = 0_u32;
+    while let Some((class, after)) = rest.split_first_mut() {
+        *class = match octet {
+            0..32 | 127 => CONTROL,
+            128.. => BEYOND,
+            _ => match octet as u8 {
+                b'/' | b'?' | b'#' | b'\\' => END,
+                b' ' | b'<' | b'>' | b'"' | b'\'' | b'`' | b'{' | b'}' | b'|' | b'^' | b'%' => ODD,
+                _ => 0,
+            },
+        };
+        octet += 1;
+        rest = after;
+    }
+    classes
+};
 
 /// Characters that readers treat differently: control characters, what could not be decoded, and white space other
 /// than the plain blank.
@@ -163,13 +200,11 @@ fn host_of(authority: &str) -> Option<&str> {
         let end = authority.find(']')?;
         return authority.get(..=end);
     }
-    let host = authority.split(':').next()?;
-    let is_odd = |octet: u8| {
-        matches!(
-            octet,
-            b' ' | b'<' | b'>' | b'"' | b'\'' | b'`' | b'{' | b'}' | b'|' | b'^' | b'%'
-        )
+    let host = match authority.bytes().position(|octet| octet == b':') {
+        Some(port) => authority.get(..port)?,
+        None => authority,
     };
+    let is_odd = |octet: u8| class_of(octet) == ODD;
     let is_host = !host.is_empty() && !host.bytes().any(is_odd);
     is_host.then_some(host)
 }
@@ -352,10 +387,10 @@ fn is_web_token(text: &str) -> bool {
 
 /// Tells whether a visible text would be taken for an address: a URL in it, or a host name alone.
 fn is_url_like(text: &str) -> bool {
-    let text = text.trim_matches(|c: char| c.is_whitespace() || is_bidi(c) || c == '\u{200b}');
-    if !text.contains(['.', ':']) {
+    if memchr::memchr2(b'.', b':', text.as_bytes()).is_none() {
         return false;
     }
+    let text = text.trim_matches(|c: char| c.is_whitespace() || is_bidi(c) || c == '\u{200b}');
     let lower = text.to_lowercase();
     if lower.contains("://") || lower.contains("www.") {
         return true;

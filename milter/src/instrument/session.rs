@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use common::{keys::KeyRing, tracking_url};
+use common::tracking_url;
 
 use super::{
     Plan, TrackedLink,
@@ -21,8 +21,8 @@ pub(crate) struct Session<'a> {
     pub(crate) base: &'a str,
     pub(crate) rules: Rules,
     pub(crate) links: Vec<TrackedLink>,
-    /// The destinations of the tracked links, in their order.
-    pub(crate) destinations: Vec<String>,
+    /// Where the URL that is being built stands.
+    url: Vec<u8>,
     /// The first link to each destination, so that its twin in plain text gets the same number.
     first: HashMap<String, u16>,
     /// Destinations that an author opted out in HTML.
@@ -41,7 +41,7 @@ impl<'a> Session<'a> {
             base: plan.controller.base_url(),
             rules: Rules::new(plan.controller, message),
             links: Vec::new(),
-            destinations: Vec::new(),
+            url: Vec::new(),
             first: HashMap::new(),
             opted_out: HashSet::new(),
         }
@@ -69,37 +69,45 @@ impl<'a> Session<'a> {
         self.first.get(destination).copied()
     }
 
-    /// Builds a tracked link.
-    pub(crate) fn url(&self, ordinal: u16, destination: &str) -> String {
-        let keys: &KeyRing = self.plan.keys;
-        tracking_url::link(self.base, keys, self.plan.message, ordinal, destination)
+    /// Builds a tracked link, in ASCII.
+    pub(crate) fn url(&mut self, ordinal: u16, destination: &str) -> &[u8] {
+        let plan = self.plan;
+        let url = &mut self.url;
+        url.clear();
+        tracking_url::link_into(
+            url,
+            self.base,
+            plan.keys,
+            plan.message,
+            ordinal,
+            destination,
+        );
+        url
     }
 
     /// Takes a link in, and returns its record.
     pub(crate) fn take(
         &mut self,
         ordinal: u16,
-        destination: String,
+        destination: &str,
         host: String,
         text: &str,
     ) -> LinkRecord {
-        let link = TrackedLink {
-            ordinal,
-            host,
-            text: shorten(text),
-        };
         let record = LinkRecord {
             ordinal: Some(ordinal),
-            host: link.host.clone(),
-            text: link.text.clone(),
+            host,
+            text: shorten(text),
             skipped: None,
         };
         if usize::from(ordinal) > self.links.len() {
-            if self.plan.links.in_text() {
-                self.first.entry(destination.clone()).or_insert(ordinal);
+            if self.plan.links.in_text() && !self.first.contains_key(destination) {
+                self.first.insert(destination.to_owned(), ordinal);
             }
-            self.links.push(link);
-            self.destinations.push(destination);
+            self.links.push(TrackedLink {
+                ordinal,
+                host: record.host.clone(),
+                text: record.text.clone(),
+            });
         }
         record
     }
@@ -113,7 +121,6 @@ impl<'a> Session<'a> {
     pub(crate) fn return_to(&mut self, bookmark: Bookmark) {
         let Bookmark(length) = bookmark;
         self.links.truncate(length);
-        self.destinations.truncate(length);
         self.first
             .retain(|_, ordinal| usize::from(*ordinal) <= length);
     }

@@ -18,6 +18,13 @@ struct Span {
 }
 
 impl Edits {
+    /// Makes room for edits of a usual length.
+    pub(crate) fn reserve(&mut self, count: usize, length: usize) {
+        let count = count.min(1000);
+        self.spans.reserve(count);
+        self.text.reserve(count * length);
+    }
+
     /// Adds an edit behind those that are there. Returns false, and adds nothing, if it would overlap them.
     pub(crate) fn push(&mut self, range: Range<usize>, text: &[u8]) -> bool {
         if range.start < self.end() || range.end < range.start {
@@ -30,6 +37,26 @@ impl Edits {
             text: start..self.text.len(),
         });
         true
+    }
+
+    /// Inserts a text at a place, before what else is done there.
+    pub(crate) fn insert(&mut self, place: usize, text: &[u8]) {
+        let start = self.text.len();
+        self.text.extend_from_slice(text);
+        let number = self.spans.partition_point(|span| span.range.start < place);
+        let text = start..self.text.len();
+        self.spans.insert(
+            number,
+            Span {
+                range: place..place,
+                text,
+            },
+        );
+    }
+
+    /// Returns how many octets all replacements have.
+    pub(crate) fn growth(&self) -> usize {
+        self.text.len()
     }
 
     /// Returns where the last edit ends.
@@ -50,85 +77,68 @@ impl Edits {
         })
     }
 
-    /// Carries the edits out.
-    pub(crate) fn apply(&self, original: &[u8]) -> Vec<u8> {
-        apply(self.iter(), original)
-    }
-
-    /// Tells whether `edited` is `original` with these edits and no other difference.
-    pub(crate) fn explain(&self, original: &[u8], edited: &[u8]) -> bool {
-        explain(self.iter(), original, edited)
-    }
-}
-
-/// Edits with few and large replacements, each kept as it was made.
-#[derive(Debug, Default)]
-pub(crate) struct LargeEdits(Vec<(Range<usize>, Vec<u8>)>);
-
-impl LargeEdits {
-    /// Adds an edit behind those that are there.
-    pub(crate) fn push(&mut self, range: Range<usize>, text: Vec<u8>) {
-        self.0.push((range, text));
-    }
-
-    /// Tells whether there is nothing to do.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Returns the edited text in pieces: what is kept and what is new, in turn.
+    pub(crate) fn pieces<'a>(&'a self, original: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        let mut from = 0;
+        let kept_and_new = self.iter().flat_map(move |(range, text)| {
+            let kept = original.get(from..range.start).unwrap_or_default();
+            from = range.end;
+            [kept, text]
+        });
+        kept_and_new.chain([original.get(self.end()..).unwrap_or_default()])
     }
 
     /// Carries the edits out.
     pub(crate) fn apply(&self, original: &[u8]) -> Vec<u8> {
-        apply(self.iter(), original)
+        let mut text = Vec::with_capacity(original.len() + self.growth());
+        for piece in self.pieces(original) {
+            text.extend_from_slice(piece);
+        }
+        text
     }
 
     /// Tells whether `edited` is `original` with these edits and no other difference.
     pub(crate) fn explain(&self, original: &[u8], edited: &[u8]) -> bool {
-        explain(self.iter(), original, edited)
-    }
-
-    fn iter(&self) -> impl Iterator<Item = (Range<usize>, &[u8])> {
-        self.0
-            .iter()
-            .map(|(range, text)| (range.clone(), text.as_slice()))
+        let mut rest = Some(edited);
+        for piece in self.pieces(original) {
+            rest = rest.and_then(|rest| rest.strip_prefix(piece));
+        }
+        rest == Some(b"")
     }
 }
 
-fn apply<'a>(edits: impl Iterator<Item = (Range<usize>, &'a [u8])>, original: &[u8]) -> Vec<u8> {
-    let edits: Vec<_> = edits.collect();
-    let growth: usize = edits.iter().map(|(_, text)| text.len()).sum();
-    let cut: usize = edits.iter().map(|(range, _)| range.len()).sum();
-    let mut out = Vec::with_capacity((original.len() + growth).saturating_sub(cut));
-    let mut from = 0;
-    for (range, text) in edits {
-        out.extend_from_slice(original.get(from..range.start).unwrap_or_default());
-        out.extend_from_slice(text);
-        from = range.end;
-    }
-    out.extend_from_slice(original.get(from..).unwrap_or_default());
-    out
+/// A text that is being written anew from another: what is not replaced is copied.
+pub(crate) struct Copy<'a> {
+    original: &'a [u8],
+    /// How far the original has been copied or replaced.
+    from: usize,
+    out: Vec<u8>,
 }
 
-fn explain<'a>(
-    edits: impl Iterator<Item = (Range<usize>, &'a [u8])>,
-    original: &[u8],
-    edited: &[u8],
-) -> bool {
-    let mut from = 0;
-    let mut rest = edited;
-    for (range, text) in edits {
-        let Some(kept) = original.get(from..range.start) else {
-            return false;
-        };
-        let Some(after) = rest
-            .strip_prefix(kept)
-            .and_then(|rest| rest.strip_prefix(text))
-        else {
-            return false;
-        };
-        rest = after;
-        from = range.end;
+impl<'a> Copy<'a> {
+    /// Begins a copy that will grow by about so many octets.
+    pub(crate) fn new(original: &'a [u8], growth: usize) -> Self {
+        Self {
+            original,
+            from: 0,
+            out: Vec::with_capacity(original.len() + growth),
+        }
     }
-    original.get(from..) == Some(rest)
+
+    /// Copies up to a range, and lets what stands in its place be written. Ranges come in their order.
+    pub(crate) fn replace(&mut self, range: Range<usize>, write: impl FnOnce(&mut Vec<u8>)) {
+        let kept = self.original.get(self.from..range.start);
+        self.out.extend_from_slice(kept.unwrap_or_default());
+        write(&mut self.out);
+        self.from = range.end;
+    }
+
+    /// Copies the rest.
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        let rest = self.original.get(self.from..).unwrap_or_default();
+        self.out.extend_from_slice(rest);
+        self.out
+    }
 }
 
 #[cfg(test)]
@@ -143,9 +153,21 @@ mod tests {
         assert!(edits.push(3..3, b"!"));
         assert!(!edits.push(2..4, b"overlap"));
         assert!(edits.push(6..6, b"?"));
+        edits.insert(5, b"+");
 
-        assert_eq!(edits.apply(b"abcdef"), b"aXYZ!def?");
-        assert!(edits.explain(b"abcdef", b"aXYZ!def?"));
-        assert!(!edits.explain(b"abcdef", b"aXYZ!deF?"));
+        assert_eq!(edits.apply(b"abcdef"), b"aXYZ!de+f?");
+        assert!(edits.explain(b"abcdef", b"aXYZ!de+f?"));
+        assert!(!edits.explain(b"abcdef", b"aXYZ!dE+f?"));
+        assert!(!edits.explain(b"abcdef", b"aXYZ!de+f?x"));
+    }
+
+    #[test]
+    fn copy_keeps_what_is_not_replaced() {
+        let mut copy = Copy::new(b"abcdef", 4);
+
+        copy.replace(1..3, |out| out.extend_from_slice(b"XYZ"));
+        copy.replace(3..3, |out| out.push(b'!'));
+
+        assert_eq!(copy.finish(), b"aXYZ!def");
     }
 }

@@ -78,15 +78,14 @@ impl Structure {
 /// Determines the line end of the body; a mixture, a bare CR or a NUL is a defect.
 fn line_end_of(message: &Message) -> Result<&'static [u8], SkipReason> {
     let body = &message.body;
-    if memchr::memchr(0, body).is_some() {
+    let LineEnds {
+        returns,
+        feeds,
+        pairs,
+        nuls,
+    } = LineEnds::of(body);
+    if nuls > 0 {
         return Err(SkipReason::Malformed);
-    }
-    let returns = memchr::memchr_iter(b'\r', body).count();
-    let (mut feeds, mut pairs) = (0_usize, 0_usize);
-    for place in memchr::memchr_iter(b'\n', body) {
-        feeds += 1;
-        let before = place.checked_sub(1).and_then(|before| body.get(before));
-        pairs += usize::from(before == Some(&b'\r'));
     }
     if pairs != returns {
         return Err(SkipReason::Malformed);
@@ -101,6 +100,55 @@ fn line_end_of(message: &Message) -> Result<&'static [u8], SkipReason> {
         Err(SkipReason::Malformed)
     }
 }
+
+/// How often what can be wrong with lines occurs.
+#[derive(Default)]
+struct LineEnds {
+    returns: usize,
+    feeds: usize,
+    pairs: usize,
+    nuls: usize,
+}
+
+impl LineEnds {
+    /// Counts in steps of one length and without a branch, so that many octets are looked at in one.
+    fn of(body: &[u8]) -> Self {
+        let mut ends = Self::default();
+        let mut rest = body;
+        while let Some((step, after)) = rest.split_first_chunk::<STEP>() {
+            // The pair that the next step would complete belongs to this one.
+            let Some(next) = rest.get(1..).and_then(<[u8]>::first_chunk::<STEP>) else {
+                break;
+            };
+            ends.add(step, next);
+            rest = after;
+        }
+        let next = rest.get(1..).unwrap_or_default();
+        ends.add(rest, next);
+        ends
+    }
+
+    /// Counts among a few octets, given the same from the second on and beyond.
+    #[inline]
+    fn add(&mut self, step: &[u8], next: &[u8]) {
+        let (mut returns, mut feeds, mut pairs, mut nuls) = (0_u8, 0_u8, 0_u8, 0_u8);
+        for octet in step {
+            returns += u8::from(*octet == b'\r');
+            feeds += u8::from(*octet == b'\n');
+            nuls += u8::from(*octet == 0);
+        }
+        for (octet, next) in step.iter().zip(next) {
+            pairs += u8::from((*octet == b'\r') & (*next == b'\n'));
+        }
+        self.returns += usize::from(returns);
+        self.feeds += usize::from(feeds);
+        self.pairs += usize::from(pairs);
+        self.nuls += usize::from(nuls);
+    }
+}
+
+/// How many octets are counted at once; an octet must be able to count them.
+const STEP: usize = 192;
 
 struct Open {
     part: usize,
@@ -347,6 +395,28 @@ mod tests {
         assert_eq!(layout[2], leaf("1.1.1", "text/plain", "plain"));
         assert_eq!(layout[3], leaf("1.1.2", "text/html", "<p>\r\n"));
         assert_eq!(layout[4], leaf("1.2", "image/png", ""));
+    }
+
+    #[test]
+    fn line_ends_are_counted_across_steps() {
+        for length in [0, 1, 190, 191, 192, 193, 383, 384, 385, 1000] {
+            for unit in ["\r\n", "x\r\n", "xx\r\n\n", "\r\r\n"] {
+                let mut body = unit.repeat(length).into_bytes();
+                body.truncate(length);
+
+                let ends = LineEnds::of(&body);
+
+                let count = |wanted: &[u8]| {
+                    let windows = body.windows(wanted.len());
+                    windows.filter(|window| *window == wanted).count()
+                };
+                assert_eq!(ends.returns, count(b"\r"));
+                assert_eq!(ends.feeds, count(b"\n"));
+                assert_eq!(ends.pairs, count(b"\r\n"));
+                assert_eq!(ends.nuls, 0);
+            }
+        }
+        assert_eq!(LineEnds::of(&[0; 500]).nuls, 500);
     }
 
     #[test]

@@ -126,8 +126,8 @@ impl PlainEdit {
             self.is_cramped = true;
             return refuse(LinkReason::LineLength);
         }
-        self.edits.push(range, tracked.as_bytes());
-        session.take(ordinal, url.to_owned(), target.host, "")
+        self.edits.push(range, tracked);
+        session.take(ordinal, url, target.host, "")
     }
 }
 

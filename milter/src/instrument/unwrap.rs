@@ -21,7 +21,7 @@ use super::{
         locate::{Block, BlockKind, Located, Wish, locate},
     },
     select::{BodyKind, select},
-    splice::{Edits, LargeEdits},
+    splice::{Copy, Edits},
     structure::Structure,
     work::Work,
 };
@@ -49,7 +49,8 @@ pub fn unwrap(message: &Message, keys: &KeyRing, bases: &[&str]) -> Option<Vec<u
     if check_armour(&works).is_err() || !agreement::agrees(message, &structure) {
         return None;
     }
-    let mut body = LargeEdits::default();
+    let mut body = Copy::new(&message.body, 0);
+    let mut is_changed = false;
     for work in &works {
         let (Some(decoded), Some(charset)) = (&work.decoded, work.charset) else {
             continue;
@@ -68,15 +69,17 @@ pub fn unwrap(message: &Message, keys: &KeyRing, bases: &[&str]) -> Option<Vec<u
         if edits.is_empty() {
             continue;
         }
-        let encoded = decoded.edit(work.encoded, &edits, structure.line_end);
-        body.push(work.part.body.clone(), encoded);
+        is_changed = true;
+        body.replace(work.part.body.clone(), |out| {
+            decoded.edit(work.encoded, &edits, structure.line_end, out);
+        });
     }
-    if body.is_empty() {
+    if !is_changed {
         return None;
     }
     let new = Message {
         fields: message.fields.clone(),
-        body: body.apply(&message.body),
+        body: body.finish(),
     };
     let is_same_shape =
         Structure::of(&new).is_ok_and(|after| after.parts.len() == structure.parts.len());
@@ -153,10 +156,11 @@ impl Own<'_> {
     ) -> Vec<Cut> {
         let mut cuts = Vec::new();
         for block in &located.blocks {
-            let Some((place, raw)) = &block.address else {
+            let Some(address) = &block.address else {
                 continue;
             };
-            let url = destination_of(raw);
+            let place = &address.place;
+            let url = destination_of(address.raw(html));
             match block.kind {
                 BlockKind::Image if self.is_pixel(&url) => {
                     cuts.push((block.start.clone(), Vec::new()));
@@ -393,7 +397,7 @@ fn disclosure_around(
         (None, None) => anchor
             .address
             .as_ref()
-            .map_or_else(|| anchor.start.clone(), |(place, _)| place.clone()),
+            .map_or_else(|| anchor.start.clone(), |value| value.place.clone()),
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     record::{LinkRecord, Outcome, PartReason, PartRecord},
     select::{BodyKind, BodyPart},
     session::Session,
-    splice::{Edits, LargeEdits},
+    splice::{Copy, Edits},
     structure::{Part, Transfer},
     text::{self, PlainEdit},
     transfer::{Decoded, LineWatch, encode_quoted_printable},
@@ -29,6 +29,8 @@ pub(crate) struct Work<'a> {
     may_recode: bool,
     /// All edits, the disclosure among them, once they are carried out.
     pub(crate) edits: Edits,
+    /// Where the disclosure goes into the text, and its length, once it is carried out.
+    pub(crate) disclosed: Range<usize>,
     pub(crate) record: PartRecord,
 }
 
@@ -39,17 +41,17 @@ pub(crate) enum Planned {
 }
 
 impl Planned {
-    fn edits(&self) -> &Edits {
+    fn edits(&mut self) -> &mut Edits {
         match self {
-            Self::Html(edit) => &edit.edits,
-            Self::Plain(edit) => &edit.edits,
+            Self::Html(edit) => &mut edit.edits,
+            Self::Plain(edit) => &mut edit.edits,
         }
     }
 
-    fn links(&self) -> &[LinkRecord] {
+    fn links(&mut self) -> &mut Vec<LinkRecord> {
         match self {
-            Self::Html(edit) => &edit.links,
-            Self::Plain(edit) => &edit.links,
+            Self::Html(edit) => &mut edit.links,
+            Self::Plain(edit) => &mut edit.links,
         }
     }
 
@@ -83,6 +85,7 @@ impl<'a> Work<'a> {
             planned: None,
             may_recode: !body.part.header.is_empty() || message.first("mime-version").is_some(),
             edits: Edits::default(),
+            disclosed: 0..0,
             record: part_record(body.part, reason),
         }
     }
@@ -99,8 +102,11 @@ impl<'a> Work<'a> {
 
     /// Tells whether there is anything to see; what cannot be read counts as something.
     pub(crate) fn has_content(&self) -> bool {
+        let is_text = |link: &LinkRecord| link.text.bytes().any(|octet| octet.is_ascii_graphic());
         match (self.kind, self.charset) {
             _ if self.decoded.is_none() => true,
+            // The text of a link is something, and known without another look.
+            _ if self.record.links.iter().any(is_text) => true,
             (BodyKind::Plain, _) => !self.text().trim_ascii().is_empty(),
             (BodyKind::Html, None) => true,
             (BodyKind::Html, Some(charset)) => html::has_content(self.text(), charset),
@@ -123,8 +129,8 @@ impl<'a> Work<'a> {
             self.record.recoded = matches!(planned, Some(Ok(_)));
         }
         match planned {
-            Some(Ok(planned)) => {
-                self.record.links = planned.links().to_vec();
+            Some(Ok(mut planned)) => {
+                self.record.links = std::mem::take(planned.links());
                 self.planned = Some(planned);
             }
             Some(Err(reason)) => self.record.reason = Some(reason),
@@ -154,17 +160,27 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Carries the planned edits out, and adds what follows for the body of the message.
+    /// Tells by about how many octets the part will grow.
+    pub(crate) fn growth(&mut self) -> usize {
+        const DISCLOSURE: usize = 2000;
+        let recoding = usize::from(self.record.recoded) * self.encoded.len() / 4;
+        self.planned.as_mut().map_or(0, |planned| {
+            planned.edits().growth() * 3 / 2 + DISCLOSURE + recoding
+        })
+    }
+
+    /// Carries the planned edits out, and writes what follows for the body of the message.
     pub(crate) fn carry_out(
         &mut self,
         disclosure: &Disclosure<'_>,
         pixel: &str,
         line_end: &'static [u8],
-        body: &mut LargeEdits,
+        body: &mut Copy<'_>,
     ) {
-        let (Some(planned), Some(decoded)) = (&self.planned, &self.decoded) else {
+        let (Some(planned), Some(decoded)) = (&mut self.planned, &self.decoded) else {
             return;
         };
+        self.edits = std::mem::take(planned.edits());
         let (place, block) = match planned {
             Planned::Html(edit) => {
                 let text_end = text_line_end(&decoded.text, line_end);
@@ -180,27 +196,22 @@ impl<'a> Work<'a> {
                 self.last_paragraph(&decoded.text, disclosure, line_end),
             ),
         };
-        let mut is_placed = false;
-        for (range, text) in planned.edits().iter() {
-            if !is_placed && range.start >= place {
-                is_placed = true;
-                self.edits.push(place..place, &block);
-            }
-            self.edits.push(range, text);
-        }
-        if !is_placed {
-            self.edits.push(place..place, &block);
-        }
-        let encoded = if self.record.recoded {
+        self.edits.insert(place, &block);
+        self.disclosed = place..place + block.len();
+        if self.record.recoded {
             if !self.part.header.is_empty() {
                 let (range, field) = recoding(self.part, line_end);
-                body.push(range, field);
+                body.replace(range, |out| out.extend_from_slice(&field));
             }
-            encode_quoted_printable(&self.edits.apply(&decoded.text), line_end)
+            let text = self.edits.apply(&decoded.text);
+            body.replace(self.part.body.clone(), |out| {
+                encode_quoted_printable(&text, line_end, out);
+            });
         } else {
-            decoded.edit(self.encoded, &self.edits, line_end)
-        };
-        body.push(self.part.body.clone(), encoded);
+            body.replace(self.part.body.clone(), |out| {
+                decoded.edit(self.encoded, &self.edits, line_end, out);
+            });
+        }
     }
 
     /// Returns the disclosure as a paragraph of its own, with the line ends it takes.
@@ -236,7 +247,7 @@ impl<'a> Work<'a> {
 }
 
 /// Returns where and what to write so that a part says it is quoted-printable.
-fn recoding(part: &Part, line_end: &[u8]) -> (Range<usize>, Vec<u8>) {
+pub(crate) fn recoding(part: &Part, line_end: &[u8]) -> (Range<usize>, Vec<u8>) {
     match &part.transfer_value {
         Some(value) => (value.clone(), b" quoted-printable".to_vec()),
         None => {

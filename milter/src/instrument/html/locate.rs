@@ -17,17 +17,15 @@ use super::{opt_out, quotes};
 
 /// What the parser may hold at once, in octets.
 const MAX_MEMORY: usize = 32 << 20;
-/// Follows the text: if the parser sees it as an element, the text does not end in the midst of something.
-const SENTINEL: &str = "fairtrack-end";
-const SENTINEL_TAG: &[u8] = b"<fairtrack-end>";
+/// Follows the text: if the parser sees it as an element, the text does not end in the midst of something. An `a`, as
+/// every further name that is looked for costs at every tag.
+const SENTINEL: &[u8] = b"<a fairtrack-end>";
 
 /// An `a` or `area` element with a destination.
 #[derive(Debug)]
 pub(crate) struct Anchor {
-    /// Where the value of its first `href` stands.
-    pub(crate) href: Range<usize>,
-    /// That value in Unicode, entities and all.
-    pub(crate) raw: String,
+    /// The value of its first `href`.
+    pub(crate) href: Value,
     /// Where its start tag ends.
     pub(crate) inside: usize,
     /// Attributes that ask for the link to be left alone, and what is left when they are taken out.
@@ -38,6 +36,35 @@ pub(crate) struct Anchor {
     pub(crate) is_content: bool,
 }
 
+/// The value of an attribute.
+#[derive(Clone, Debug)]
+pub(crate) struct Value {
+    pub(crate) place: Range<usize>,
+    /// In Unicode; `None` where that is what stands there.
+    decoded: Option<String>,
+}
+
+impl Value {
+    fn of(attribute: &Attribute<'_>, place: Range<usize>, html: &[u8]) -> Self {
+        let is_plain = html.get(place.clone()).is_some_and(<[u8]>::is_ascii);
+        Self {
+            place,
+            decoded: (!is_plain).then(|| attribute.value()),
+        }
+    }
+
+    /// Returns the value in Unicode, entities and all; `html` is the text that it was found in.
+    pub(crate) fn raw<'a>(&'a self, html: &'a [u8]) -> &'a str {
+        match &self.decoded {
+            Some(decoded) => decoded,
+            None => {
+                let plain = html.get(self.place.clone()).map(std::str::from_utf8);
+                plain.and_then(Result::ok).unwrap_or_default()
+            }
+        }
+    }
+}
+
 /// An element found by name, with its end if it has an end tag.
 #[derive(Debug)]
 pub(crate) struct Block {
@@ -45,8 +72,8 @@ pub(crate) struct Block {
     pub(crate) start: Range<usize>,
     /// Where its end tag stands.
     pub(crate) end: Option<Range<usize>>,
-    /// The values of `src` and `href`, where there is one, in Unicode, entities and all.
-    pub(crate) address: Option<(Range<usize>, String)>,
+    /// The value of `src` or `href`, where there is one.
+    pub(crate) address: Option<Value>,
     /// Whether it bears the mark of a disclosure.
     pub(crate) is_disclosure: bool,
     pub(crate) kind: BlockKind,
@@ -84,7 +111,7 @@ pub(crate) struct Located {
 pub(crate) enum Wish {
     /// Own artefacts, wherever they may be.
     Artefacts,
-    /// Images and disclosures, to check a result.
+    /// Images too, to check a result.
     Check,
     /// Whether there is anything to see.
     Content,
@@ -117,19 +144,21 @@ fn run(
     html: &[u8],
     encoding: AsciiCompatibleEncoding,
     wish: Wish,
-    selectors: &[(Selector, Role)],
+    selectors: &[(Selector, &'static str, Role)],
 ) -> Option<Located> {
     let state = Shared::default();
     let mut settings = Settings::new()
         .with_encoding(encoding)
         .with_strict(false)
         .with_memory_settings(MemorySettings::new().with_max_allowed_memory_usage(MAX_MEMORY));
+    let names = Names::of(html);
     let hints = match wish {
-        Wish::Edit => quotes::Hints::of(html),
+        Wish::Edit if names.may_hold("div") || names.may_hold("hr") => quotes::Hints::of(html),
+        Wish::Edit => quotes::Hints::of_paragraphs(html),
         Wish::Artefacts | Wish::Check | Wish::Content => quotes::Hints::default(),
     };
-    for (selector, role) in selectors {
-        if role.serves(wish, hints) {
+    for (selector, name, role) in selectors {
+        if names.may_hold(name) && role.serves(wish, hints) {
             let handlers = role.handlers(wish, &state, html);
             settings = settings.append_element_content_handler((Cow::Borrowed(selector), handlers));
         }
@@ -142,26 +171,24 @@ fn run(
         );
     }
     let mut rewriter = HtmlRewriter::new(settings, |_: &[u8]| {});
-    let is_read = rewriter.write(html).is_ok()
-        && rewriter.write(SENTINEL_TAG).is_ok()
-        && rewriter.end().is_ok();
+    let is_read =
+        rewriter.write(html).is_ok() && rewriter.write(SENTINEL).is_ok() && rewriter.end().is_ok();
     let found = std::mem::take(&mut state.borrow_mut().found);
     // When asked about content only, the first sight of it ends the reading.
     (is_read || (wish == Wish::Content && found.has_content)).then_some(found)
 }
 
 thread_local! {
-    static SELECTORS: Vec<(Selector, Role)> = roles()
-        .filter_map(|(css, role)| Some((css.parse().ok()?, role)))
+    static SELECTORS: Vec<(Selector, &'static str, Role)> = roles()
+        .filter_map(|(css, role)| Some((css.parse().ok()?, css, role)))
         .collect();
 }
 
 fn roles() -> impl Iterator<Item = (&'static str, Role)> {
     let fixed = [
-        ("a[href]", Role::Anchor),
-        ("area[href]", Role::Anchor),
+        ("a", Role::Anchor),
+        ("area", Role::Anchor),
         ("body", Role::Body),
-        (SENTINEL, Role::End),
         ("template", Role::ClosedGround),
         ("svg", Role::ClosedGround),
         ("math", Role::ClosedGround),
@@ -173,7 +200,6 @@ fn roles() -> impl Iterator<Item = (&'static str, Role)> {
         ("p", Role::Container),
         ("td", Role::Container),
         ("span", Role::Container),
-        ("div[data-tracking]", Role::Disclosure),
     ];
     fixed.into_iter().chain(
         quotes::MARKS
@@ -182,14 +208,41 @@ fn roles() -> impl Iterator<Item = (&'static str, Role)> {
     )
 }
 
+/// The first two letters of the names that follow a `<`. Every selector costs at every tag, so those that can find
+/// nothing are left out.
+struct Names([u32; 32]);
+
+impl Names {
+    fn of(html: &[u8]) -> Self {
+        let mut names = Self([0; 32]);
+        for place in memchr::memchr_iter(b'<', html) {
+            if let Some([first, second]) = html.get(place + 1..place + 3)
+                && let Some(row) = names.0.get_mut(usize::from(first & 31))
+            {
+                *row |= 1 << (second & 31);
+            }
+        }
+        names
+    }
+
+    /// Tells whether what a selector names may occur; it begins with the name of an element.
+    fn may_hold(&self, selector: &str) -> bool {
+        match selector.as_bytes() {
+            [first, second, ..] if second.is_ascii_alphabetic() => self
+                .0
+                .get(usize::from(first & 31))
+                .is_some_and(|row| row & (1 << (second & 31)) != 0),
+            _ => true,
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Role {
     Anchor,
     Body,
     ClosedGround,
     Container,
-    Disclosure,
-    End,
     Image,
     Quote(&'static quotes::Mark),
 }
@@ -197,13 +250,11 @@ enum Role {
 impl Role {
     fn serves(self, wish: Wish, hints: quotes::Hints) -> bool {
         match self {
-            Self::Anchor => wish != Wish::Content,
+            Self::Anchor => true,
             Self::Body | Self::ClosedGround => wish == Wish::Edit,
-            Self::End => true,
             Self::Quote(mark) => wish == Wish::Edit && mark.is_worth_it(hints),
             Self::Image => wish != Wish::Edit,
             Self::Container => wish == Wish::Artefacts,
-            Self::Disclosure => wish == Wish::Check,
         }
     }
 
@@ -243,20 +294,13 @@ impl Role {
                     state.closed_ground = state.closed_ground.saturating_sub(1);
                 })
             }),
-            Self::Container | Self::Disclosure => {
-                handlers.element(move |element: &mut Element<'_, '_>| {
-                    on_block(&state, element, BlockKind::Container)
-                })
-            }
-            Self::End => handlers.element(move |element: &mut Element<'_, '_>| {
-                let mut state = state.borrow_mut();
-                state.found.is_open_ended = element.source_location().bytes().start == html.len()
-                    && state.closed_ground == 0;
-                Ok(())
+            Self::Container => handlers.element(move |element: &mut Element<'_, '_>| {
+                add_block(&state, element, BlockKind::Container, None)
             }),
             Self::Image => handlers.element(move |element: &mut Element<'_, '_>| {
                 state.borrow_mut().found.has_content = true;
-                on_block(&state, element, BlockKind::Image)
+                let source = first_attribute(element, html, b"src");
+                add_block(&state, element, BlockKind::Image, source)
             }),
             Self::Quote(mark) => handlers
                 .element(move |element: &mut Element<'_, '_>| on_quote(&state, element, mark)),
@@ -270,7 +314,13 @@ fn on_anchor(
     wish: Wish,
     element: &mut Element<'_, '_>,
 ) -> HandlerResult {
-    let mut href: Option<(Range<usize>, String)> = None;
+    let place = element.source_location().bytes();
+    if place.start == html.len() {
+        let mut state = shared.borrow_mut();
+        state.found.is_open_ended = state.closed_ground == 0;
+        return Ok(());
+    }
+    let mut href: Option<Value> = None;
     let mut opt_outs = Vec::new();
     for attribute in element.attributes() {
         let Some(name) = attribute.name_source_location() else {
@@ -278,25 +328,28 @@ fn on_anchor(
         };
         let written = html.get(name.bytes()).unwrap_or_default();
         if href.is_none() && written.eq_ignore_ascii_case(b"href") {
-            let place = attribute.value_source_location();
             // Of a doubled attribute the first counts, even if it is empty.
-            let place = place.unwrap_or_else(|| name.clone()).bytes();
-            href = Some((place, attribute.value()));
+            href = Some(match attribute.value_source_location() {
+                Some(place) => Value::of(attribute, place.bytes(), html),
+                None => Value {
+                    place: name.bytes(),
+                    decoded: Some(String::new()),
+                },
+            });
         } else if wish == Wish::Edit && opt_out::may_be(written) {
             opt_outs.extend(opt_out_of(html, attribute));
         }
     }
-    let Some((href, raw)) = href else {
+    let Some(href) = href else {
         return Ok(());
     };
     let mut state = shared.borrow_mut();
     let is_content = state.closed_ground == 0 && element.namespace_uri() == HTML;
     let is_quoted = state.only_quoted || state.quotes > 0;
-    let address = (wish == Wish::Artefacts).then(|| (href.clone(), raw.clone()));
+    let address = (wish == Wish::Artefacts).then(|| href.clone());
     state.found.anchors.push(Anchor {
         href,
-        raw,
-        inside: element.source_location().bytes().end,
+        inside: place.end,
         opt_outs,
         is_quoted,
         is_content,
@@ -364,22 +417,22 @@ fn is_invisible(c: char) -> bool {
     )
 }
 
-fn on_block(state: &Shared, element: &mut Element<'_, '_>, kind: BlockKind) -> HandlerResult {
-    let address = element.attributes().iter().find_map(|attribute| {
-        let name = attribute.name();
-        (name == "src").then(|| {
-            let place = attribute.value_source_location();
-            place.map(|place| (place.bytes(), attribute.value()))
-        })
-    });
-    add_block(state, element, kind, address.flatten())
+fn first_attribute(element: &Element<'_, '_>, html: &[u8], name: &[u8]) -> Option<Value> {
+    let attribute = element.attributes().iter().find(|attribute| {
+        let place = attribute.name_source_location();
+        place
+            .and_then(|place| html.get(place.bytes()))
+            .is_some_and(|written| written.eq_ignore_ascii_case(name))
+    })?;
+    let place = attribute.value_source_location()?.bytes();
+    Some(Value::of(attribute, place, html))
 }
 
 fn add_block(
     state: &Shared,
     element: &mut Element<'_, '_>,
     kind: BlockKind,
-    address: Option<(Range<usize>, String)>,
+    address: Option<Value>,
 ) -> HandlerResult {
     let is_disclosure = kind == BlockKind::Container
         && element.get_attribute("data-tracking").as_deref() == Some("disclosure");

@@ -27,6 +27,9 @@ pub(crate) struct HtmlEdit {
     pub(crate) place: usize,
     /// What stands there goes on in a line of its own.
     pub(crate) ends_line: bool,
+    /// Every link that was seen, tracked or not.
+    pub(crate) anchors: Vec<Anchor>,
+    /// What was done with each of them; nothing, if links are not wanted.
     pub(crate) links: Vec<LinkRecord>,
     /// Whether a link was left alone because its line would have grown too long.
     pub(crate) is_cramped: bool,
@@ -52,13 +55,16 @@ pub(crate) fn plan(
         edits: Edits::default(),
         place,
         ends_line,
-        links: Vec::new(),
+        anchors: Vec::new(),
+        links: Vec::with_capacity(located.anchors.len()),
         is_cramped: false,
     };
     if session.plan.links.in_html() {
+        // As in most mail: half as much again as a token, for each link.
+        edit.edits.reserve(located.anchors.len(), 200);
         let mut is_placed = false;
         for anchor in &located.anchors {
-            if !is_placed && anchor.href.start >= place {
+            if !is_placed && anchor.href.place.start >= place {
                 is_placed = true;
                 admit_disclosure(&mut lines, place, ends_line)?;
             }
@@ -73,10 +79,11 @@ pub(crate) fn plan(
         for anchor in &located.anchors {
             // The twin in plain text may still be rewritten, and must know.
             if !anchor.opt_outs.is_empty() && !anchor.is_quoted {
-                session.opt_out(&destination_of(&anchor.raw));
+                session.opt_out(&destination_of(anchor.href.raw(html)));
             }
         }
     }
+    edit.anchors = located.anchors;
     Ok(edit)
 }
 
@@ -113,7 +120,8 @@ impl HtmlEdit {
         anchor: &Anchor,
         lines: &mut LineWatch<'_>,
     ) -> LinkRecord {
-        let destination = destination_of(&anchor.raw);
+        let place = &anchor.href.place;
+        let destination = destination_of(anchor.href.raw(&part.text));
         let text = visible_text(&part.text, anchor, charset);
         let target = match session.rules.judge(&destination, &text) {
             Ok(target) => target,
@@ -140,20 +148,20 @@ impl HtmlEdit {
             self.remove_opt_outs(session, anchor, &destination, lines);
             return refuse(LinkReason::OptedOut);
         }
-        if !charset.is_certain(&destination) || !part.is_editable(encoded, anchor.href.clone()) {
+        if !charset.is_certain(&destination) || !part.is_editable(encoded, place.clone()) {
             return refuse(LinkReason::Ambiguous);
         }
         let Some(ordinal) = session.next() else {
             return refuse(LinkReason::TooMany);
         };
         let url = session.url(ordinal, &destination);
-        let url = attribute_value(&url, &part.text, &anchor.href);
-        if !lines.admit(anchor.href.clone(), url.len(), None) {
+        let url = attribute_value(url, &part.text, place);
+        if !lines.admit(place.clone(), url.len(), None) {
             self.is_cramped = true;
-            return refuse(LinkReason::LineLength);
+            return left_alone(&host, &text, LinkReason::LineLength);
         }
-        self.edits.push(anchor.href.clone(), url.as_bytes());
-        session.take(ordinal, destination.into_owned(), host, &text)
+        self.edits.push(place.clone(), &url);
+        session.take(ordinal, &destination, host, &text)
     }
 
     /// Takes the attributes out that asked for the link to be left alone.
@@ -173,13 +181,14 @@ impl HtmlEdit {
 
     /// Takes the mark out of a scheme that asked for the link to be left alone; without it no program knows the scheme.
     fn restore_scheme(&mut self, html: &[u8], anchor: &Anchor, lines: &mut LineWatch<'_>) {
-        let value = html.get(anchor.href.clone()).unwrap_or_default();
+        let place = &anchor.href.place;
+        let value = html.get(place.clone()).unwrap_or_default();
         let lead = value.len() - value.trim_ascii_start().len();
         let mark = std::str::from_utf8(value.trim_ascii_start())
             .ok()
             .and_then(rules::opt_out_in_scheme);
         if let Some(mark) = mark {
-            let start = anchor.href.start + lead;
+            let start = place.start + lead;
             let range = start + mark.start..start + mark.end;
             lines.admit(range.clone(), 0, None);
             self.edits.push(range, b"");
@@ -197,13 +206,17 @@ const MAX_TEXT: usize = 2000;
 
 /// Reads what stands between the tags of a link, for the report and for rules about what the reader sees. A reading
 /// aid: what stands in odd places of odd markup may be missing from it.
-fn visible_text(html: &[u8], anchor: &Anchor, charset: Charset) -> String {
+fn visible_text<'a>(html: &'a [u8], anchor: &Anchor, charset: Charset) -> Cow<'a, str> {
     let mut rest = html.get(anchor.inside..).unwrap_or_default();
     rest = rest.get(..MAX_TEXT).unwrap_or(rest);
-    let mut octets = Vec::new();
+    let mut octets = Cow::Borrowed(&b""[..]);
     while let Some(tag) = memchr::memchr(b'<', rest) {
-        octets.extend_from_slice(rest.get(..tag).unwrap_or_default());
-        let after = rest.get(tag..).unwrap_or_default();
+        let (before, after) = rest.split_at_checked(tag).unwrap_or((rest, b""));
+        if octets.is_empty() {
+            octets = Cow::Borrowed(before);
+        } else if !before.is_empty() {
+            octets.to_mut().extend_from_slice(before);
+        }
         let is_end = matches!(
             after,
             [
@@ -219,14 +232,23 @@ fn visible_text(html: &[u8], anchor: &Anchor, charset: Charset) -> String {
         };
         rest = after.get(close + 1..).unwrap_or_default();
     }
-    let (text, _) = charset.encoding.decode_without_bom_handling(&octets);
-    htmlize::unescape(text.as_ref()).into_owned()
+    let text = match octets {
+        Cow::Borrowed(octets) => charset.encoding.decode_without_bom_handling(octets).0,
+        Cow::Owned(octets) => {
+            let (text, _) = charset.encoding.decode_without_bom_handling(&octets);
+            Cow::Owned(text.into_owned())
+        }
+    };
+    match text {
+        Cow::Borrowed(text) => htmlize::unescape(text),
+        Cow::Owned(text) => Cow::Owned(htmlize::unescape(text).into_owned()),
+    }
 }
 
 /// Reads a destination as browsers do: entities decoded once, blanks around it dropped.
 pub(crate) fn destination_of(raw: &str) -> Cow<'_, str> {
     let is_blank = |c: char| c <= ' ';
-    match htmlize::unescape_attribute(raw) {
+    match unescape(raw) {
         Cow::Borrowed(text) => Cow::Borrowed(text.trim_matches(is_blank)),
         Cow::Owned(text) if text.starts_with(is_blank) || text.ends_with(is_blank) => {
             Cow::Owned(text.trim_matches(is_blank).to_owned())
@@ -235,15 +257,59 @@ pub(crate) fn destination_of(raw: &str) -> Cow<'_, str> {
     }
 }
 
+/// Decodes entities. Nearly all links hold `&amp;` and no other, which needs no table of two thousand names.
+fn unescape(raw: &str) -> Cow<'_, str> {
+    let Some(first) = memchr::memchr(b'&', raw.as_bytes()) else {
+        return Cow::Borrowed(raw);
+    };
+    let mut text = String::with_capacity(raw.len());
+    let (mut rest, mut place) = (raw, Some(first));
+    while let Some(at) = place {
+        let Some((before, after)) = rest.split_at_checked(at) else {
+            break;
+        };
+        let Some(after) = after.strip_prefix("&amp;") else {
+            return htmlize::unescape_attribute(raw);
+        };
+        text.push_str(before);
+        text.push('&');
+        rest = after;
+        place = memchr::memchr(b'&', rest.as_bytes());
+    }
+    text.push_str(rest);
+    Cow::Owned(text)
+}
+
 /// Writes a URL of ours as the value of an attribute. It needs no escaping, except that `=` is not allowed in a value
 /// without quotes.
-fn attribute_value<'a>(url: &'a str, html: &[u8], place: &Range<usize>) -> Cow<'a, str> {
+fn attribute_value<'a>(url: &'a [u8], html: &[u8], place: &Range<usize>) -> Cow<'a, [u8]> {
     let before = place
         .start
         .checked_sub(1)
         .and_then(|before| html.get(before));
     match before {
         Some(b'"' | b'\'') => Cow::Borrowed(url),
-        _ => Cow::Owned(url.replace('=', "&#61;")),
+        _ => {
+            let pieces: Vec<&[u8]> = url.split(|octet| *octet == b'=').collect();
+            Cow::Owned(pieces.join(&b"&#61;"[..]))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn ampersands_are_read_as_by_a_full_decoder(
+            raw in "(&amp;|&amp|&lt;|&copy=|&#38;|&|;| |[a-z=?/é]{1,4}){0,12}"
+        ) {
+            let decoded = htmlize::unescape_attribute(raw.as_str());
+
+            prop_assert_eq!(destination_of(&raw), decoded.trim_matches(|c: char| c <= ' '));
+        }
     }
 }

@@ -28,9 +28,11 @@ const NAMES: [&str; 10] = [
 
 /// Tells whether a name is worth a second look.
 pub(crate) fn may_be(name: &[u8]) -> bool {
-    NAMES
-        .iter()
-        .any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+    // The attributes that nearly all links have are told by their length.
+    !matches!(name.len(), 4..=11)
+        && NAMES
+            .iter()
+            .any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 /// Judges an attribute by its name, case aside, and its value.

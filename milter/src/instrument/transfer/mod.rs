@@ -70,14 +70,20 @@ impl<'a> Decoded<'a> {
         }
     }
 
-    /// Carries edits out in the encoded bytes.
-    pub(crate) fn edit(&self, encoded: &[u8], edits: &Edits, line_end: &[u8]) -> Vec<u8> {
+    /// Carries edits out in the encoded bytes, and appends those.
+    pub(crate) fn edit(&self, encoded: &[u8], edits: &Edits, line_end: &[u8], out: &mut Vec<u8>) {
         match &self.form {
-            Form::Identity => edits.apply(encoded),
-            Form::QuotedPrintable(marks) => {
-                quoted_printable::splice(encoded, marks, edits, line_end)
+            Form::Identity => {
+                for piece in edits.pieces(encoded) {
+                    out.extend_from_slice(piece);
+                }
             }
-            Form::Base64 => base64::encode_like(encoded, &edits.apply(&self.text), line_end),
+            Form::QuotedPrintable(marks) => {
+                quoted_printable::splice(encoded, marks, edits, line_end, out);
+            }
+            Form::Base64 => {
+                base64::encode_like(encoded, edits.pieces(&self.text), line_end, out);
+            }
         }
     }
 }

@@ -41,34 +41,34 @@ pub(super) fn decode(encoded: &[u8]) -> Option<(Vec<u8>, Vec<Mark>)> {
     Some((text, marks))
 }
 
-/// Encodes a text; its line ends become hard line breaks.
-pub(crate) fn encode(text: &[u8], line_end: &[u8]) -> Vec<u8> {
-    let mut writer = Writer::new(text.len() + text.len() / 8, line_end);
-    writer.put(text);
-    writer.out
+/// Encodes a text and appends it; its line ends become hard line breaks.
+pub(crate) fn encode(text: &[u8], line_end: &[u8], out: &mut Vec<u8>) {
+    out.reserve(text.len() + text.len() / 8);
+    Writer::new(out, line_end).put(text);
 }
 
-/// Carries edits of the text out in the encoded bytes.
-pub(super) fn splice(encoded: &[u8], marks: &[Mark], edits: &Edits, line_end: &[u8]) -> Vec<u8> {
-    let growth: usize = edits
-        .iter()
-        .map(|(_, text)| text.len() + text.len() / 4)
-        .sum();
-    let mut writer = Writer::new(encoded.len() + growth, line_end);
+/// Carries edits of the text out in the encoded bytes, and appends those.
+pub(super) fn splice(
+    encoded: &[u8],
+    marks: &[Mark],
+    edits: &Edits,
+    line_end: &[u8],
+    out: &mut Vec<u8>,
+) {
+    let mut writer = Writer::new(out, line_end);
     let mut from = 0;
-    let mut pending = edits.iter().peekable();
-    while let Some((range, text)) = pending.next() {
-        let span = span_of(encoded, marks, range);
+    let mut pending = edits
+        .iter()
+        .map(|(range, text)| (span_of(encoded, marks, range), text))
+        .peekable();
+    while let Some((span, text)) = pending.next() {
         writer.copy(encoded.get(from..span.start).unwrap_or_default());
         writer.put(text);
         from = span.end;
-        let next = pending
-            .peek()
-            .map(|(range, _)| span_of(encoded, marks, range.clone()).start);
+        let next = pending.peek().map(|(span, _)| span.start);
         writer.make_room(encoded, from, next);
     }
     writer.copy(encoded.get(from..).unwrap_or_default());
-    writer.out
 }
 
 /// Tells whether the encoded form of a range is free of what RFC 2045 does not allow.
@@ -216,16 +216,16 @@ fn is_blank(octet: u8) -> bool {
 }
 
 struct Writer<'a> {
-    out: Vec<u8>,
+    out: &'a mut Vec<u8>,
     /// The length of the line that is being written.
     column: usize,
     line_end: &'a [u8],
 }
 
 impl<'a> Writer<'a> {
-    fn new(capacity: usize, line_end: &'a [u8]) -> Self {
+    fn new(out: &'a mut Vec<u8>, line_end: &'a [u8]) -> Self {
         Self {
-            out: Vec::with_capacity(capacity),
+            out,
             column: 0,
             line_end,
         }
@@ -327,7 +327,9 @@ mod tests {
         for (range, text) in edits {
             assert!(list.push(range.clone(), text.as_bytes()));
         }
-        String::from_utf8(splice(encoded.as_bytes(), &marks, &list, b"\r\n")).unwrap()
+        let mut out = Vec::new();
+        splice(encoded.as_bytes(), &marks, &list, b"\r\n", &mut out);
+        String::from_utf8(out).unwrap()
     }
 
     #[test]
@@ -396,7 +398,8 @@ mod tests {
                 }
             }
 
-            let spliced = splice(encoded.as_bytes(), &marks, &edits, b"\r\n");
+            let mut spliced = Vec::new();
+            splice(encoded.as_bytes(), &marks, &edits, b"\r\n", &mut spliced);
 
             prop_assert_eq!(decode(&spliced).unwrap().0, edits.apply(&text));
             prop_assert!(encoded.lines().any(|line| line.len() > 76)
@@ -405,7 +408,8 @@ mod tests {
 
         #[test]
         fn encoding_comes_back(text in "([a-zA-Z=. \u{e9}]{0,90}\r\n){0,5}") {
-            let encoded = encode(text.as_bytes(), b"\r\n");
+            let mut encoded = Vec::new();
+            encode(text.as_bytes(), b"\r\n", &mut encoded);
 
             prop_assert!(encoded.split(|octet| *octet == b'\n').all(|line| line.len() <= 77));
             prop_assert_eq!(decode(&encoded).unwrap().0, text.as_bytes());
