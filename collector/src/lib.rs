@@ -20,6 +20,7 @@ pub mod live;
 pub mod mail;
 pub mod metrics;
 pub mod network_lists;
+pub mod options;
 pub mod page;
 pub mod recipient;
 pub mod report;

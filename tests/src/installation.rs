@@ -25,6 +25,7 @@ use crate::{
 /// A configured installation; its programs are started one by one, and as often as one likes.
 pub struct Installation {
     scratch: Scratch,
+    milter: PathBuf,
     collector: Port,
     admin: Port,
 }
@@ -32,6 +33,7 @@ pub struct Installation {
 /// What an installation should be like.
 pub struct Builder {
     scratch: Scratch,
+    milter: PathBuf,
     collector: Port,
     admin: Port,
     configuration: Table,
@@ -76,6 +78,7 @@ impl Installation {
             ),
         ];
         let builder = Builder {
+            milter: scratch.path().join("milter"),
             scratch,
             collector,
             admin,
@@ -103,7 +106,7 @@ impl Installation {
 
     /// Returns the milter's socket, spelled as in Postfix.
     pub fn milter_socket(&self) -> String {
-        format!("unix:{}", self.milter_path().display())
+        format!("unix:{}", self.milter.display())
     }
 
     /// Returns the collector's URL, without a slash at its end; the controller's public one.
@@ -119,7 +122,7 @@ impl Installation {
     /// Starts the milter and waits until it listens.
     pub async fn start_milter(&self) -> Program {
         let mut program = self.start("fairtrack-milter");
-        let path = self.milter_path();
+        let path = self.milter.clone();
         program
             .wait_until_ready(|| async { UnixStream::connect(&path).await.is_ok() })
             .await;
@@ -178,10 +181,6 @@ impl Installation {
         self.scratch.mark(&mut command);
         command
     }
-
-    fn milter_path(&self) -> PathBuf {
-        self.scratch.path().join("milter")
-    }
 }
 
 impl Builder {
@@ -209,7 +208,15 @@ impl Builder {
 
     /// Returns the milter's socket, spelled as in Postfix.
     pub fn milter_socket(&self) -> String {
-        format!("unix:{}", self.scratch.path().join("milter").display())
+        format!("unix:{}", self.milter.display())
+    }
+
+    /// Lets the milter listen at another path than one of our own folder.
+    #[must_use]
+    pub fn milter_at(mut self, path: &Path) -> Self {
+        path.clone_into(&mut self.milter);
+        let socket = self.milter_socket();
+        self.set("milter.socket", socket)
     }
 
     /// Sends mail of our own through this port.
@@ -233,6 +240,7 @@ impl Builder {
         self.scratch.write("fairtrack.toml", text);
         let installation = Installation {
             scratch: self.scratch,
+            milter: self.milter,
             collector: self.collector,
             admin: self.admin,
         };

@@ -25,11 +25,12 @@ use crate::{
 /// A running Postfix.
 pub struct Postfix {
     server: Server,
+    etc: PathBuf,
     spool: PathBuf,
     submission: Port,
     inbound: Port,
     local: Port,
-    _scratch: Scratch,
+    scratch: Scratch,
 }
 
 /// What a Postfix should be like.
@@ -66,6 +67,34 @@ impl Postfix {
     /// Returns the port for programs of this host, without milters.
     pub fn local_port(&self) -> u16 {
         self.local.number()
+    }
+
+    /// Returns the folder of its configuration.
+    pub fn configuration(&self) -> &Path {
+        &self.etc
+    }
+
+    /// Returns the queue directory, which a chrooted service takes for the root.
+    pub fn queue_directory(&self) -> &Path {
+        &self.spool
+    }
+
+    /// Lets the submission service see nothing but the queue directory from its next session on.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `postconf` does not do as it is told.
+    pub fn put_submission_into_a_chroot(&self) {
+        let service = format!("127.0.0.1:{}/inet/chroot=y", self.submission);
+        let mut command = Command::new(find("postconf").unwrap());
+        command.arg("-c").arg(&self.etc).args(["-F", &service]);
+        run(&self.scratch, &mut command);
+        // The passwords are read from within.
+        let passwords = self.scratch.path().join("sasldb2");
+        let seen = self.spool.join(passwords.strip_prefix("/").unwrap());
+        fs::create_dir_all(seen.parent().unwrap()).unwrap();
+        fs::copy(passwords, &seen).unwrap();
+        give_to(&seen, "postfix");
     }
 
     /// Returns the mail log.
@@ -196,11 +225,12 @@ impl Builder {
         server.log().wait_for("daemon started").await;
         Postfix {
             server,
+            etc,
             spool,
             submission,
             inbound,
             local,
-            _scratch: scratch,
+            scratch,
         }
     }
 

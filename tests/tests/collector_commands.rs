@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! `fairtrackctl` on a real database: schema, keys, users, tokens, links, retention, doctor.
+//! `fairtrackctl` on a real database: schema, keys, users, tokens, links, retention.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where a step fails")]
 
@@ -7,7 +7,6 @@ use harness::{
     database::Database,
     installation::Installation,
     samples::Sample,
-    web::{MAIL_PROGRAM, Visitor},
 };
 use serde_json::{Value, json};
 
@@ -141,34 +140,4 @@ async fn retention_deletes_what_is_over_and_nothing_else() {
         WHERE relid::text = to_char(now() + interval '2 months', '\"hits_\"YYYY_MM')";
     assert_eq!(database.count(ahead, &[]).await, 1);
     assert_eq!(database.count(partitions, &[]).await, before);
-}
-
-#[tokio::test]
-async fn doctor_says_what_is_wrong_and_what_to_do() {
-    harness::needs!(PostgreSql);
-    let mut database = Database::start_alone().await;
-    let installation = Installation::on(&database).write();
-    let _collector = installation.start_collector().await;
-    Visitor::with_agent(MAIL_PROGRAM)
-        .get(&installation.url())
-        .await;
-    installation.ctl(&["migrate"]);
-
-    let healthy = installation.run("fairtrackctl", &["doctor", "--json"], b"");
-    database.cluster().kill9();
-    let sick = installation.run("fairtrackctl", &["doctor", "--json"], b"");
-
-    let wrong = |output: &std::process::Output| -> Vec<String> {
-        let findings: Value = serde_json::from_slice(&output.stdout).unwrap();
-        let findings = findings.as_array().unwrap();
-        findings
-            .iter()
-            .filter(|finding| finding["ok"] == false && finding["advice"].is_string())
-            .map(|finding| finding["piece"].as_str().unwrap().to_owned())
-            .collect()
-    };
-    // No milter was started.
-    assert_eq!(wrong(&healthy), ["milter"]);
-    assert_eq!(wrong(&sick), ["milter", "collector", "database"]);
-    assert_eq!(sick.status.code(), Some(1));
 }

@@ -10,6 +10,8 @@ pub mod link;
 pub mod migrate;
 pub mod networks;
 pub mod notice;
+pub mod options;
+pub mod postfix;
 pub mod retention;
 pub mod ropa;
 pub mod token;

@@ -35,6 +35,7 @@ pub mod sign_in_links;
 pub mod standings;
 pub mod subjects;
 pub mod suppressions;
+pub mod survey;
 pub mod users;
 pub mod verdicts;
 pub mod warnings;

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Mail of our own: whether the server would take a sign-in link. Nothing is sent: the conversation ends before DATA.
+
+use std::{io, time::Duration};
+
+use common::config::Config;
+use lettre::message::Mailbox;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream},
+    net::TcpStream,
+    time::timeout,
+};
+use url::Url;
+
+use super::finding::Finding;
+
+pub(super) async fn examine(config: &Config) -> Finding {
+    let server = &config.mail.smtp;
+    let Ok(from) = config.mail.from.parse::<Mailbox>() else {
+        return Finding::wrong(
+            "sign-in mail",
+            "\"mail.from\" is no mailbox address",
+            "write it as \"Fairtrack <noreply@example.com>\"",
+        );
+    };
+    let Some(domain) = config
+        .controllers
+        .first()
+        .and_then(|controller| controller.domains.first())
+    else {
+        return Finding::ok("sign-in mail", "has nobody to go to");
+    };
+    let recipient = format!("postmaster@{domain}");
+    match timeout(PATIENCE, offer(server, &from.email.to_string(), &recipient)).await {
+        Ok(Ok(Offered::Taken)) => Finding::ok("sign-in mail", format!("\"{server}\" takes it")),
+        Ok(Ok(Offered::Refused(answer))) => Finding::wrong(
+            "sign-in mail",
+            format!("\"{server}\" refuses it: {answer}"),
+            "let the server take mail from this host for the controllers' domains (mynetworks), and check \"mail.from\"",
+        ),
+        Ok(Err(error)) => Finding::wrong(
+            "sign-in mail",
+            format!("\"{server}\": {error}"),
+            "start the mail server, or correct \"mail.smtp\": without it nobody can sign in or be asked for consent",
+        ),
+        Err(_elapsed) => Finding::wrong(
+            "sign-in mail",
+            format!("\"{server}\" does not answer"),
+            "start the mail server, or correct \"mail.smtp\": without it nobody can sign in or be asked for consent",
+        ),
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+enum Offered {
+    Refused(String),
+    Taken,
+}
+
+async fn offer(server: &str, from: &str, recipient: &str) -> io::Result<Offered> {
+    let malformed = || io::Error::new(io::ErrorKind::InvalidInput, "is not smtp://HOST:PORT");
+    let url = Url::parse(server).map_err(|_malformed| malformed())?;
+    let host = url
+        .host_str()
+        .filter(|_| url.scheme() == "smtp")
+        .ok_or_else(malformed)?;
+    let stream = TcpStream::connect((host, url.port().unwrap_or(25))).await?;
+    let mut stream = BufStream::new(stream);
+    let mut answer = read(&mut stream).await?;
+    for command in [
+        "EHLO localhost".to_owned(),
+        format!("MAIL FROM:<{from}>"),
+        format!("RCPT TO:<{recipient}>"),
+    ] {
+        if !answer.starts_with('2') {
+            break;
+        }
+        stream
+            .write_all(format!("{command}\r\n").as_bytes())
+            .await?;
+        stream.flush().await?;
+        answer = read(&mut stream).await?;
+    }
+    let taken = answer.starts_with('2');
+    stream.write_all(b"QUIT\r\n").await?;
+    stream.flush().await?;
+    Ok(if taken {
+        Offered::Taken
+    } else {
+        // An answer may repeat the address; its code says enough.
+        Offered::Refused(answer.chars().take(3).collect())
+    })
+}
+
+/// Reads one answer, however many lines it has, and returns the last.
+async fn read(stream: &mut BufStream<TcpStream>) -> io::Result<String> {
+    for _ in 0..100 {
+        let mut line = Vec::new();
+        (&mut *stream)
+            .take(1000)
+            .read_until(b'\n', &mut line)
+            .await?;
+        let line = String::from_utf8_lossy(&line).into_owned();
+        if line.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if line.chars().nth(3) != Some('-') {
+            return Ok(line);
+        }
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidData,
+        "answers without end",
+    ))
+}

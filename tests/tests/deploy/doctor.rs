@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `fairtrackctl doctor`: nothing is wrong with a sound installation, and each thing made wrong on purpose is found.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpListener,
+    os::unix::{
+        fs::PermissionsExt,
+        net::{UnixListener, UnixStream},
+    },
+    process::Command,
+    thread,
+};
+
+use harness::{
+    database::Database,
+    installation::{Builder, Installation},
+    needs,
+    sink::Sink,
+    site::{ALICE, Site},
+};
+use serde_json::Value;
+
+use crate::postfix::{apply, plan, site_before_us_on};
+
+/// What the doctor found.
+struct Diagnosis {
+    findings: Vec<Value>,
+    status: Option<i32>,
+}
+
+impl Diagnosis {
+    /// The pieces at which something is wrong, once each.
+    fn wrong(&self) -> Vec<&str> {
+        let mut pieces: Vec<&str> = self
+            .findings
+            .iter()
+            .filter(|finding| finding["level"] == "wrong")
+            .map(|finding| {
+                assert!(finding["advice"].is_string(), "{finding}");
+                finding["piece"].as_str().unwrap()
+            })
+            .collect();
+        pieces.dedup();
+        pieces
+    }
+
+    fn says(&self, level: &str, text: &str) -> bool {
+        self.findings.iter().any(|finding| {
+            finding["level"] == level && finding["found"].as_str().unwrap().contains(text)
+        })
+    }
+}
+
+fn ask(installation: &Installation, more: &[&str]) -> Diagnosis {
+    let mut arguments = vec!["doctor", "--json"];
+    arguments.extend(more);
+    let output = installation.run("fairtrackctl", &arguments, b"");
+    let findings: Value = serde_json::from_slice(&output.stdout).unwrap();
+    Diagnosis {
+        findings: findings.as_array().unwrap().clone(),
+        status: output.status.code(),
+    }
+}
+
+fn ask_about(site: &Site) -> Diagnosis {
+    let folder = site.postfix.configuration().display().to_string();
+    ask(&site.installation, &["--postfix", &folder])
+}
+
+/// Makes a role like an administrator's: it owns the database and is nothing beyond. Returns the URL.
+async fn ordinary_role(database: &Database) -> String {
+    let url = database.url();
+    let name = url
+        .trim_start_matches("postgres:///")
+        .split('?')
+        .next()
+        .unwrap();
+    let role = format!("owner_of_{name}");
+    database
+        .execute(&format!(
+            "CREATE ROLE {role} LOGIN; GRANT ALL ON DATABASE {name} TO {role};
+             GRANT ALL ON SCHEMA public TO {role}; GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}"
+        ))
+        .await;
+    url.replace("user=postgres", &format!("user={role}"))
+}
+
+/// A site with everything in its place, nothing started yet but Postfix.
+async fn sound_site(database: Database, more: impl FnOnce(Builder) -> Builder) -> Site {
+    let url = ordinary_role(&database).await;
+    let site = site_before_us_on(database, |builder, _| {
+        more(builder.set("database.url", url))
+    })
+    .await;
+    apply(&site, &plan(&site, &[])).await;
+    site
+}
+
+#[tokio::test]
+async fn sound_installation_has_nothing_wrong() {
+    needs!(PostgreSql, Postfix, OpenDkim);
+    let site = sound_site(Database::start_alone().await, |builder| builder).await;
+    let _milter = site.installation.start_milter().await;
+    let _collector = site.installation.start_collector().await;
+
+    let diagnosis = ask_about(&site);
+
+    assert_eq!(
+        diagnosis.wrong(),
+        [] as [&str; 0],
+        "{:#?}",
+        diagnosis.findings
+    );
+    assert_eq!(diagnosis.status, Some(0));
+    let pieces: Vec<&str> = diagnosis
+        .findings
+        .iter()
+        .map(|finding| finding["piece"].as_str().unwrap())
+        .collect();
+    for piece in [
+        "configuration",
+        "keys",
+        "database",
+        "schema",
+        "role",
+        "clock",
+        "partitions",
+        "retention",
+        "hit log",
+        "disk",
+        "collector",
+        "milter",
+        "Postfix",
+        "milter socket",
+        "sign-in mail",
+        "pixel",
+        "link",
+        "cache",
+        "access log",
+    ] {
+        assert!(pieces.contains(&piece), "\"{piece}\" was not looked at");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_database_is_found() {
+    needs!(PostgreSql, Postfix, OpenDkim);
+    let mut site = sound_site(Database::start_alone().await, |builder| builder).await;
+    let _milter = site.installation.start_milter().await;
+    let _collector = site.installation.start_collector().await;
+
+    site.user(ALICE).await;
+    site.database
+        .execute(
+            "INSERT INTO messages (controller_id, id, user_id, queue_id, message_id_header, subject, sent_at, opens, links)
+                SELECT controller_id, gen_random_uuid(), id, 'Q', '<1@example.com>', 'x', now() - interval '93 days', true, true
+                FROM users;
+             DO $$ BEGIN
+                EXECUTE (SELECT string_agg(format('DROP TABLE %I', relid::text), ';')
+                    FROM pg_partition_tree('hits') WHERE isleaf AND relid::text > to_char(now(), '\"hits_\"YYYY_MM'));
+             END $$;
+             CREATE SCHEMA wrong;
+             CREATE FUNCTION wrong.clock_timestamp() RETURNS timestamptz LANGUAGE sql
+                AS 'SELECT pg_catalog.clock_timestamp() + interval ''1 minute''';
+             GRANT USAGE ON SCHEMA wrong TO PUBLIC;
+             DO $$ BEGIN
+                EXECUTE format('ALTER DATABASE %I SET search_path = wrong, pg_catalog, public', current_database());
+                EXECUTE format('ALTER ROLE owner_of_%s SUPERUSER', current_database());
+             END $$",
+        )
+        .await;
+    let neglected = ask_about(&site);
+    site.database
+        .execute("DELETE FROM __diesel_schema_migrations WHERE version > '2026112400000'")
+        .await;
+    let old = ask_about(&site);
+    site.database.cluster().kill9();
+    let dead = ask_about(&site);
+
+    assert_eq!(
+        neglected.wrong(),
+        ["role", "clock", "partitions", "retention"]
+    );
+    assert_eq!(neglected.status, Some(1));
+    assert_eq!(old.wrong(), ["schema", "collector"]);
+    assert_eq!(dead.wrong(), ["database", "collector"]);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_files_and_programs_is_found() {
+    needs!(PostgreSql, Postfix, OpenDkim);
+    let site = sound_site(Database::start_alone().await, |builder| {
+        builder.set("collector.hit_log_size", "900000000MB")
+    })
+    .await;
+    fs::create_dir_all(site.installation.hit_log()).unwrap();
+    fs::write(site.installation.hit_log().join("1.unreadable"), b"x").unwrap();
+    fs::set_permissions(site.installation.keys(), fs::Permissions::from_mode(0o644)).unwrap();
+
+    let diagnosis = ask_about(&site);
+
+    assert_eq!(
+        diagnosis.wrong(),
+        [
+            "keys",
+            "hit log",
+            "disk",
+            "collector",
+            "milter",
+            "milter socket",
+            "public URL"
+        ],
+        "{:#?}",
+        diagnosis.findings
+    );
+
+    fs::write(site.installation.configuration(), "[milter]\nsocket = 7\n").unwrap();
+    assert_eq!(ask_about(&site).wrong(), ["configuration"]);
+}
+
+#[tokio::test]
+async fn what_listens_and_is_no_milter_is_found() {
+    needs!(PostgreSql, Postfix, OpenDkim);
+    let site = sound_site(Database::start_alone().await, |builder| builder).await;
+    let _collector = site.installation.start_collector().await;
+    let path = site.installation.milter_socket();
+    let path = path.trim_start_matches("unix:");
+    let listener = UnixListener::bind(path).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            greet(stream);
+        }
+    });
+
+    let diagnosis = ask_about(&site);
+
+    assert_eq!(diagnosis.wrong(), ["milter", "milter socket"]);
+    assert!(diagnosis.says("wrong", "is no milter"));
+    assert!(diagnosis.says("wrong", "mode 600"));
+}
+
+/// Answers as an SSH server does.
+fn greet(mut stream: UnixStream) {
+    let _ = stream.write_all(b"SSH-2.0-something-else\r\n");
+}
+
+#[tokio::test]
+async fn postfix_that_asks_wrongly_is_found() {
+    needs!(PostgreSql, Postfix, OpenDkim);
+    let site = sound_site(Database::start_alone().await, |builder| builder).await;
+    let _milter = site.installation.start_milter().await;
+    let _collector = site.installation.start_collector().await;
+    let set = |line: &str| {
+        let done = Command::new("postconf")
+            .arg("-c")
+            .arg(site.postfix.configuration())
+            .args(["-e", line])
+            .status()
+            .unwrap();
+        assert!(done.success(), "{line}");
+    };
+    let socket = site.installation.milter_socket();
+    let list = plan(&site, &[])["master_cf"][0]["options"][0]
+        .as_str()
+        .unwrap()
+        .trim_start_matches("smtpd_milters=$")
+        .to_owned();
+
+    set(&format!("{list} = {}, {socket}", site.signer.socket()));
+    set("milter_default_action = tempfail");
+    set(&format!("non_smtpd_milters = {socket}"));
+    set(&format!("harness_milters = {socket}"));
+    let misled = ask_about(&site);
+    set(&format!("{list} = {}", site.signer.socket()));
+    let unasked = ask_about(&site);
+
+    assert_eq!(misled.wrong(), ["Postfix"]);
+    for found in [
+        "before us: signed mail is left untouched",
+        "does \"tempfail\" while we are away",
+        "is not for submission and asks us",
+        "\"non_smtpd_milters\" names us",
+    ] {
+        assert!(misled.says("wrong", found), "{found}");
+    }
+    assert!(unasked.says("wrong", "no submission service asks"));
+}
+
+#[tokio::test]
+async fn proxy_that_caches_logs_or_hides_us_is_found() {
+    needs!(PostgreSql, Postfix, OpenDkim);
+    let (url, logs) = careless_proxy();
+    let site = sound_site(Database::start_alone().await, |builder| {
+        builder.set("controller.public_url", url)
+    })
+    .await;
+    let _milter = site.installation.start_milter().await;
+    let _collector = site.installation.start_collector().await;
+    let folder = site.postfix.configuration().display().to_string();
+
+    let diagnosis = ask(
+        &site.installation,
+        &[
+            "--postfix",
+            &folder,
+            "--proxy-logs",
+            &logs.path().display().to_string(),
+        ],
+    );
+
+    assert_eq!(
+        diagnosis.wrong(),
+        ["pixel", "link", "cache", "access log"],
+        "{:#?}",
+        diagnosis.findings
+    );
+}
+
+/// Answers everything with a page of its own, out of a cache, and writes it all down. Ends with the test.
+fn careless_proxy() -> (String, harness::scratch::Scratch) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let logs = harness::scratch::Scratch::new("logs");
+    let mut log = fs::File::create(logs.path().join("access.log")).unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut request = [0; 4096];
+            let read = stream.read(&mut request).unwrap_or(0);
+            let _ = log.write_all(&request[..read]);
+            let _ = stream.write_all(
+                b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nAge: 7\r\nConnection: close\r\n\r\nWelcome",
+            );
+        }
+    });
+    (url, logs)
+}
+
+#[tokio::test]
+async fn mail_server_that_refuses_sign_in_links_is_found() {
+    needs!(PostgreSql, Postfix, OpenDkim);
+    let sink = Sink::start();
+    sink.refuse("postmaster@example.com");
+    let port = sink.port();
+    let site = sound_site(Database::start_alone().await, |builder| {
+        builder.mail_through(port)
+    })
+    .await;
+    let _milter = site.installation.start_milter().await;
+    let _collector = site.installation.start_collector().await;
+
+    assert_eq!(ask_about(&site).wrong(), ["sign-in mail"]);
+}
+
+#[tokio::test]
+async fn settings_weaker_than_their_defaults_are_noted_and_fail_nothing() {
+    needs!(PostgreSql, Postfix, OpenDkim);
+    let site = sound_site(Database::start_alone().await, |builder| {
+        builder
+            .set("milter.health_gate", false)
+            .set("milter.deadline", "10s")
+            .set("retention.hits", "2y")
+            .set("retention.consent_proof", "9y")
+            .set("collector.trusted_proxies", vec!["0.0.0.0/0"])
+            .set("controller.internal", true)
+            .set("controller.consent", "not-required")
+            .set("controller.basis", "stated")
+    })
+    .await;
+    let _milter = site.installation.start_milter().await;
+    let _collector = site.installation.start_collector().await;
+
+    let diagnosis = ask_about(&site);
+
+    assert_eq!(
+        diagnosis.wrong(),
+        [] as [&str; 0],
+        "{:#?}",
+        diagnosis.findings
+    );
+    for found in [
+        "milter.health_gate",
+        "milter.deadline",
+        "milter.socket_mode",
+        "retention.hits",
+        "retention.consent_proof",
+        "believes everybody",
+        "its own domains",
+        "does not ask for consent",
+    ] {
+        assert!(diagnosis.says("note", found), "{found}");
+    }
+}
