@@ -5,6 +5,7 @@
 //! line and key. Every field documents its meaning, unit and default.
 
 mod controller;
+mod credentials;
 mod quantity;
 mod sections;
 
@@ -76,7 +77,8 @@ struct File {
 }
 
 impl Config {
-    /// Reads a file; `DATABASE_URL` in the environment wins over what the file says.
+    /// Reads a file; secrets that the service manager hands over win over what it says, and `DATABASE_URL` in the
+    /// environment wins over both.
     ///
     /// # Errors
     ///
@@ -87,6 +89,9 @@ impl Config {
             source,
         })?;
         let mut config = Self::parse(path, &text)?;
+        if let Some(folder) = std::env::var_os(credentials::VARIABLE) {
+            credentials::take(&mut config, Path::new(&folder))?;
+        }
         if let Ok(url) = std::env::var("DATABASE_URL") {
             config.database.url = url.into();
         }
