@@ -1,39 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `fairtrack-collector`: reads the configuration and serves until it is told to stop.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::Parser;
 use collector::{
     application::{self, Order},
     listeners::Listeners,
+    options::{Options, PROGRAM},
 };
-use common::{
-    config::{Config, DEFAULT_PATH},
-    telemetry::{self, LogFormat},
-};
+use common::{config::Config, telemetry};
 use sd_notify::NotifyState;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
 };
-
-const PROGRAM: &str = "fairtrack-collector";
-
-/// Answers pixels and tracked links, and shows users what became of their mail.
-#[derive(Parser)]
-#[command(name = PROGRAM, version)]
-struct Options {
-    /// The configuration file
-    #[arg(long, value_name = "FILE", env = "FAIRTRACK_CONFIG", default_value = DEFAULT_PATH)]
-    config: PathBuf,
-    /// Read the configuration, print the effective one without secrets, and exit
-    #[arg(long)]
-    check: bool,
-    /// The form of log lines: text or json
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    log_format: LogFormat,
-}
 
 fn main() -> ExitCode {
     let options = Options::parse();
@@ -70,6 +51,7 @@ async fn serve(options: &Options, config: Config) -> anyhow::Result<()> {
     let path = options.config.clone();
     let application = tokio::spawn(application::run(config, listeners, inbox));
     notify(NotifyState::Ready);
+    tokio::spawn(keep_watch());
     let relay = async {
         loop {
             let order = tokio::select! {
@@ -96,6 +78,17 @@ async fn serve(options: &Options, config: Config) -> anyhow::Result<()> {
     tokio::select! {
         () = relay => application.await?,
         ended = &mut application => ended?,
+    }
+}
+
+/// Tells the service manager twice within its time limit that we are alive; it restarts a program that hangs.
+async fn keep_watch() {
+    let Some(limit) = sd_notify::watchdog_enabled() else {
+        return;
+    };
+    loop {
+        notify(NotifyState::Watchdog);
+        tokio::time::sleep(limit / 2).await;
     }
 }
 

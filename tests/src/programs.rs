@@ -13,9 +13,11 @@ pub enum Program {
     Chromium,
     Dkimpy,
     Gnupg,
+    Nginx,
     OpenDkim,
     Postfix,
     PostgreSql,
+    Systemd,
 }
 
 /// Ends a test, saying so, where a program that it needs is missing. Where `CI` is `true` that is a failure.
@@ -51,6 +53,7 @@ impl Program {
             Self::Chromium => find("chromedriver").is_some(),
             Self::Dkimpy => Path::new("/usr/lib/python3/dist-packages/dkim").exists(),
             Self::Gnupg => find("gpg").is_some() && find("gpg-agent").is_some(),
+            Self::Nginx => find("nginx").is_some() && find("curl").is_some(),
             Self::OpenDkim => find("opendkim").is_some() && find("openssl").is_some(),
             Self::Postfix => {
                 crate::scratch::is_root()
@@ -58,6 +61,7 @@ impl Program {
                     && find("saslpasswd2").is_some()
             }
             Self::PostgreSql => postgresql("initdb").is_some(),
+            Self::Systemd => find("systemd-analyze").is_some(),
         }
     }
 
@@ -66,11 +70,13 @@ impl Program {
             Self::Chromium => "Chromium (packages chromium, chromium-driver)",
             Self::Dkimpy => "dkimpy (package python3-dkim)",
             Self::Gnupg => "GnuPG (packages gpg, gpg-agent)",
+            Self::Nginx => "nginx and curl (packages nginx-light, curl)",
             Self::OpenDkim => "OpenDKIM (packages opendkim, opendkim-tools)",
             Self::Postfix => {
                 "Postfix with SASL and root's rights (packages postfix, sasl2-bin, libsasl2-modules, libsasl2-modules-db)"
             }
             Self::PostgreSql => "PostgreSQL (package postgresql)",
+            Self::Systemd => "systemd-analyze (package systemd)",
         }
     }
 }

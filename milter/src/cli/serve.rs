@@ -32,6 +32,7 @@ pub(super) async fn serve(path: &Path) -> anyhow::Result<()> {
     }
     let introduction = tokio::spawn(introduce(Arc::clone(&milter)));
     notify(&[NotifyState::Ready]);
+    let watch = tokio::spawn(keep_watch());
 
     let stop = async {
         loop {
@@ -46,6 +47,7 @@ pub(super) async fn serve(path: &Path) -> anyhow::Result<()> {
     };
     run(listener, Arc::clone(&milter), stop).await;
     introduction.abort();
+    watch.abort();
     tracing::info!("stopped");
     Ok(())
 }
@@ -85,6 +87,17 @@ async fn introduce(milter: Arc<Milter>) {
     let answer = registry::save_controllers(&settings, loan.connection()).await;
     if let Err(error) = loan.settle(answer) {
         tracing::warn!("failed to write the controllers down: {error}");
+    }
+}
+
+/// Tells the service manager twice within its time limit that we are alive; it restarts a program that hangs.
+async fn keep_watch() {
+    let Some(limit) = sd_notify::watchdog_enabled() else {
+        return;
+    };
+    loop {
+        notify(&[NotifyState::Watchdog]);
+        tokio::time::sleep(limit / 2).await;
     }
 }
 

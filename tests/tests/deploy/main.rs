@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! What an administrator does with us: the lines for Postfix, the doctor.
+//! What an administrator does with us: the lines for Postfix, the doctor, units, proxies, documents.
 
 mod doctor;
 mod postfix;
+mod units;
