@@ -23,6 +23,7 @@ pub mod installation;
 pub mod load;
 pub mod log;
 pub mod messages;
+pub mod nginx;
 pub mod port;
 pub mod postfix;
 pub mod programs;

@@ -3,4 +3,5 @@
 
 mod doctor;
 mod postfix;
+mod proxy;
 mod units;
