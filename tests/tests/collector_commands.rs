@@ -3,11 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where a step fails")]
 
-use harness::{
-    database::Database,
-    installation::Installation,
-    samples::Sample,
-};
+use harness::{database::Database, installation::Installation, samples::Sample};
 use serde_json::{Value, json};
 
 fn data(installation: &Installation, arguments: &[&str]) -> Value {

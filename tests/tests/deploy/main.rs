@@ -2,6 +2,8 @@
 //! What an administrator does with us: the lines for Postfix, the doctor, units, proxies, documents.
 
 mod doctor;
+mod hostile;
+mod keeping;
 mod postfix;
 mod proxy;
 mod units;
