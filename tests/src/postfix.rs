@@ -122,7 +122,7 @@ impl Postfix {
     /// Panics, showing the mail log, if that takes longer than [`PATIENCE`].
     pub async fn wait_until_idle(&self) {
         let deadline = tokio::time::Instant::now() + PATIENCE;
-        while self.queued(&["maildrop", "incoming", "active", "deferred"]) > 0 {
+        while self.waiting() > 0 {
             assert!(
                 tokio::time::Instant::now() < deadline,
                 "mail stays in the queue:\n{}",
@@ -130,6 +130,11 @@ impl Postfix {
             );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// Counts the messages that are on their way.
+    pub fn waiting(&self) -> usize {
+        self.queued(&["maildrop", "incoming", "active", "deferred"])
     }
 
     /// Counts the messages that Postfix gave up as damaged.
