@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What an administrator does with us: the lines for Postfix, the doctor, units, proxies, documents.
 
+mod containers;
 mod doctor;
 mod hostile;
 mod keeping;
