@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Rows as the milter and the recipient's page leave them: a message that was instrumented, and consent for it.
 
-use common::{ids::MessageId, keys::KeyRing, tracking_url};
+use chrono::{TimeDelta, Utc};
+use common::{
+    consent::{Profile, chain},
+    db::consent_events::Recorded,
+    ids::{ControllerId, MessageId},
+    keys::KeyRing,
+    tracking_url,
+};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
@@ -77,17 +84,7 @@ impl Sample {
 
     /// Lets the recipient state something about one purpose.
     pub async fn state(&self, client: &Client, purpose: &str, state: &str) {
-        client
-            .execute(
-                "INSERT INTO consent_events (controller_id, seq, event_id, subject_ref, purpose, state, author, assurance,
-                    at, effective_at, profile, method, evidence_sha256, prev_hash, entry_hash)
-                 SELECT 'example', coalesce(max(seq), 0) + 1, gen_random_uuid(), $1, $2, $3, 'recipient', 2,
-                    now(), CASE $3 WHEN 'granted' THEN now() - interval '1 day' ELSE now() END, 'p1', 'page', '', '', ''
-                 FROM consent_events",
-                &[&self.subject, &purpose, &state],
-            )
-            .await
-            .unwrap();
+        say(client, self.subject, purpose, state).await;
     }
 
     /// Returns the URL of the pixel.
@@ -99,4 +96,69 @@ impl Sample {
     pub fn link(&self, ordinal: u16, destination: &str) -> String {
         tracking_url::link(&self.base, &self.keys, self.message, ordinal, destination)
     }
+}
+
+/// Appends a recipient's statement, for the whole of `example`, to the consent log: chained as the programs chain it, so
+/// that the log can be verified. A grant is a day old, so that it covers what came before the test.
+pub async fn say(client: &Client, subject: Uuid, purpose: &str, state: &str) {
+    let lock = "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('consent|example', 0))";
+    client.batch_execute(lock).await.unwrap();
+    let newest = "SELECT seq, entry_hash FROM consent_events WHERE controller_id = 'example' ORDER BY seq DESC LIMIT 1";
+    let (seq, prev_hash) = match client.query_opt(newest, &[]).await.unwrap() {
+        Some(row) => (row.get(0), row.get(1)),
+        None => (
+            0_i64,
+            chain::genesis(&ControllerId("example".into())).to_vec(),
+        ),
+    };
+    let at = chain::storable(Utc::now());
+    let age = TimeDelta::days(i64::from(state == "granted"));
+    let mut entry = Recorded {
+        controller_id: "example".into(),
+        seq: seq + 1,
+        event_id: Uuid::new_v4(),
+        subject_ref: subject,
+        purpose: purpose.into(),
+        scope_user: None,
+        state: state.into(),
+        author: "recipient".into(),
+        assurance: 2,
+        at,
+        effective_at: at - age,
+        expires_at: None,
+        profile: Profile::CURRENT.to_string(),
+        notice_hash: None,
+        language: None,
+        method: "page".into(),
+        evidence_sha256: chain::sha256("{}").to_vec(),
+        prev_hash,
+        entry_hash: Vec::new(),
+    };
+    entry.entry_hash = entry.computed_hash().to_vec();
+    client
+        .execute(
+            "INSERT INTO consent_events (controller_id, seq, event_id, subject_ref, purpose, state, author, assurance, at,
+                effective_at, profile, method, evidence_sha256, prev_hash, entry_hash)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+            &[
+                &entry.controller_id,
+                &entry.seq,
+                &entry.event_id,
+                &entry.subject_ref,
+                &entry.purpose,
+                &entry.state,
+                &entry.author,
+                &entry.assurance,
+                &entry.at,
+                &entry.effective_at,
+                &entry.profile,
+                &entry.method,
+                &entry.evidence_sha256,
+                &entry.prev_hash,
+                &entry.entry_hash,
+            ],
+        )
+        .await
+        .unwrap();
+    client.batch_execute("COMMIT").await.unwrap();
 }

@@ -3,12 +3,15 @@
 //!
 //! Our own programs are configured, not started.
 
+use common::address::Address;
+
 use crate::{
     artefacts::Artefacts,
     database::Database,
     dkim::OpenDkim,
     installation::{self, Installation},
     postfix::{self, Postfix},
+    samples,
     sink::{Delivery, Sink},
     smtp::Reply,
 };
@@ -136,21 +139,21 @@ pub async fn says(database: &Database, address: &str, said: Said) {
         Said::Yes => "granted",
     };
     let client = database.connect().await;
-    for statement in [SUBJECT, EVENT] {
-        client
-            .execute(statement, &[&address, &state])
-            .await
-            .unwrap();
+    let base = Address::parse(address).unwrap().base().as_str().to_owned();
+    client.execute(SUBJECT, &[&address, &base]).await.unwrap();
+    let subject = client
+        .query_one(
+            "SELECT subject_ref FROM subjects WHERE address = $1",
+            &[&address],
+        )
+        .await
+        .unwrap()
+        .get(0);
+    for purpose in ["open", "click"] {
+        samples::say(&client, subject, purpose, state).await;
     }
 }
 
 const SUBJECT: &str = "
     INSERT INTO subjects (controller_id, subject_ref, address, base_address)
-    SELECT 'example', gen_random_uuid(), $1, $1 WHERE $2 <> '' ON CONFLICT DO NOTHING";
-
-const EVENT: &str = "
-    INSERT INTO consent_events (controller_id, seq, event_id, subject_ref, purpose, state, author, assurance, at,
-        effective_at, profile, method, evidence_sha256, prev_hash, entry_hash)
-    SELECT 'example', coalesce((SELECT max(seq) FROM consent_events), 0) + row_number() OVER (), gen_random_uuid(),
-        subject_ref, purpose, $2, 'recipient', 2, now(), now() - interval '1 day', 'p1', 'page', '', '', ''
-    FROM subjects, unnest(ARRAY['open', 'click']) purpose WHERE address = $1";
+    VALUES ('example', gen_random_uuid(), $1, $2) ON CONFLICT DO NOTHING";
