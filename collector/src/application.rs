@@ -13,7 +13,11 @@ use actix_web::{
     web::Data,
 };
 use anyhow::Context;
-use common::{config::Config, db::Db, keys::KeyRing};
+use common::{
+    config::{Config, Part},
+    db::Db,
+    keys::KeyRing,
+};
 use tokio::{
     sync::mpsc,
     task::{JoinHandle, JoinSet},
@@ -112,7 +116,7 @@ impl Site {
     fn open(&self, config: &Arc<Config>) -> anyhow::Result<Generation> {
         let state = State {
             config: Arc::clone(config),
-            db: Db::new(&config.database),
+            db: Db::new(&config.database, Part::Collector),
             keys: Arc::new(KeyRing::read(&config.keys.file)?),
             mailer: Mailer::new(&config.mail)?,
             desk: Desk::default(),

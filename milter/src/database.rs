@@ -151,11 +151,14 @@ mod tests {
     use super::*;
 
     fn unreachable() -> Database {
-        Database::new(Db::new(&config::Database {
-            // A port that nothing listens on: connecting fails at once.
-            url: "postgres://nobody@127.0.0.1:1/nothing".to_owned().into(),
-            ..config::Database::default()
-        }))
+        Database::new(Db::new(
+            &config::Database {
+                // A port that nothing listens on: connecting fails at once.
+                url: "postgres://nobody@127.0.0.1:1/nothing".to_owned().into(),
+                ..config::Database::default()
+            },
+            config::Part::Milter,
+        ))
     }
 
     #[tokio::test]

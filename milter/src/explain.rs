@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use common::{
     address::Address,
-    config::Controller,
+    config::{Controller, Part},
     consent::{Purpose, Standing},
     db::{self, users::User},
     ids::MessageId,
@@ -121,7 +121,7 @@ pub async fn explain(
         recipients: &intake.recipients,
         newcomers: Newcomers::Imagine,
     };
-    let mut connection = db::connect(settings.config.database.url.expose()).await?;
+    let mut connection = db::connect(settings.config.database.url_of(Part::Milter)).await?;
     let facts = inquiry.gather(&mut connection).await?;
     let now = Utc::now();
     let case = inquiry.case(&facts);

@@ -9,7 +9,11 @@ use std::{
     thread,
 };
 
-use common::{config::Config, db::Db, keys::KeyRing};
+use common::{
+    config::{Config, Part},
+    db::Db,
+    keys::KeyRing,
+};
 
 use crate::{
     budget::Budget, database::Database, health::Health, session::Limits, unanswered::Unanswered,
@@ -38,7 +42,7 @@ impl Milter {
     /// Makes a milter. Nothing is connected yet.
     pub fn new(settings: Settings) -> Arc<Self> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let database = Database::new(Db::new(&settings.config.database));
+        let database = Database::new(Db::new(&settings.config.database, Part::Milter));
         Arc::new(Self {
             unanswered: Unanswered::new(database.clone()),
             database,

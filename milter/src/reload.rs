@@ -53,6 +53,12 @@ fn keep_what_needs_a_restart(old: &Config, new: &mut Config) -> Vec<&'static str
     let (from, to) = (&old.database, &mut new.database);
     keep("database.url", &from.url, &mut to.url, &mut kept);
     keep(
+        "database.milter_url",
+        &from.milter_url,
+        &mut to.milter_url,
+        &mut kept,
+    );
+    keep(
         "database.connections",
         &from.connections,
         &mut to.connections,

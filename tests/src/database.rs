@@ -93,6 +93,12 @@ impl Database {
         &self.url
     }
 
+    /// Returns the database's URL for another role than its owner.
+    pub fn url_as(&self, role: &str) -> String {
+        self.url
+            .replacen("user=postgres", &format!("user={role}"), 1)
+    }
+
     /// Returns the cluster of a database that was started alone.
     pub fn cluster(&mut self) -> &mut Cluster {
         self.cluster
@@ -109,6 +115,52 @@ impl Database {
     pub async fn count(&self, query: &str, parameters: &[&(dyn ToSql + Sync)]) -> i64 {
         let client = self.connect().await;
         client.query_one(query, parameters).await.unwrap().get(0)
+    }
+
+    /// Returns everything that the database holds, as `pg_dump` writes it.
+    pub fn dump(&self) -> String {
+        let output = Command::new(postgresql("pg_dump").unwrap())
+            .args(["--data-only", "--exclude-table=__diesel_schema_migrations"])
+            .arg(&self.url)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        // The dump begins with a word that differs each time.
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .lines()
+            .filter(|line| !line.starts_with('\\') || *line == "\\.")
+            .map(|line| format!("{line}\n"))
+            .collect()
+    }
+
+    /// Saves the whole database to a file, as an operator does.
+    pub fn back_up(&self, file: &Path) {
+        let status = Command::new(postgresql("pg_dump").unwrap())
+            .args(["--format=custom", "--file"])
+            .arg(file)
+            .arg(&self.url)
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+
+    /// Drops the database, whoever is connected, and brings back what was saved.
+    pub async fn restore(&self, file: &Path) {
+        let name = &self.name;
+        for statement in [
+            format!("DROP DATABASE {name} WITH (FORCE)"),
+            format!("CREATE DATABASE {name} TEMPLATE template0"),
+        ] {
+            execute(&self.server, &statement).await;
+        }
+        let status = Command::new(postgresql("pg_restore").unwrap())
+            .args(["--exit-on-error", "--dbname"])
+            .arg(&self.url)
+            .arg(file)
+            .status()
+            .unwrap();
+        assert!(status.success());
     }
 
     /// Runs statements.
@@ -349,11 +401,21 @@ async fn migrate(url: String) {
     let migrated = tokio::task::spawn_blocking(move || {
         tokio::runtime::Runtime::new()
             .unwrap()
-            .block_on(common::db::migrate(&url))
+            .block_on(prepare(&url))
     });
     if let Err(error) = migrated.await.unwrap() {
         panic!("failed to migrate the test database: {error}");
     }
+}
+
+/// What `fairtrackctl migrate --roles` does.
+async fn prepare(url: &str) -> Result<(), common::db::DbError> {
+    common::db::migrate(url).await?;
+    let mut connection = common::db::connect(url).await?;
+    let config = common::config::Database::default();
+    common::db::roles::create(&config, &mut connection).await?;
+    common::db::roles::grant(&config, &mut connection).await?;
+    Ok(())
 }
 
 /// A cluster may outlive a change of the migrations.

@@ -45,7 +45,8 @@ pub struct Program {
 }
 
 impl Installation {
-    /// Describes an installation with one controller, `example.com`, that keeps its data in a database.
+    /// Describes an installation with one controller, `example.com`, that keeps its data in a database. Each program
+    /// connects in the role that is made for it, so that a right that is missing shows in every test.
     pub fn on(database: &Database) -> Builder {
         let scratch = Scratch::new("ft");
         let (collector, admin) = (Port::reserve(), Port::reserve());
@@ -65,6 +66,12 @@ impl Installation {
         let path = |name: &str| scratch.path().join(name).display().to_string();
         let values = [
             ("database.url", database.url().to_owned()),
+            ("database.milter_url", database.url_as("fairtrack_milter")),
+            (
+                "database.collector_url",
+                database.url_as("fairtrack_collector"),
+            ),
+            ("database.admin_url", database.url_as("fairtrack_admin")),
             ("keys.file", path("keys")),
             ("milter.socket", format!("unix:{}", path("milter"))),
             ("milter.journal", path("milter.journal")),

@@ -22,7 +22,7 @@ async fn empty_database_is_brought_up_to_date_once() {
     let second = data(&installation, &["migrate"]);
 
     assert!(!first["applied"].as_array().unwrap().is_empty());
-    assert_eq!(second, json!({ "applied": [] }));
+    assert_eq!(second["applied"], json!([]));
     let controllers = "SELECT count(*) FROM controllers WHERE id = 'example'";
     assert_eq!(database.count(controllers, &[]).await, 1);
 }

@@ -14,6 +14,68 @@ use collector::cli::{
 };
 use common::telemetry::{self, LogFormat};
 
+const PROGRAM: &str = "fairtrackctl";
+
+/// Looks after an installation of Fairtrack.
+#[derive(Parser)]
+#[command(name = PROGRAM, version)]
+struct Options {
+    /// The configuration file
+    #[arg(long, global = true, value_name = "FILE", env = "FAIRTRACK_CONFIG", default_value = DEFAULT_PATH)]
+    config: PathBuf,
+    /// Read the configuration, print the effective one without secrets, and exit
+    #[arg(long)]
+    check: bool,
+    /// Print data as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check the consent log, and show what administrators did
+    #[command(subcommand)]
+    Audit(cli::audit::Command),
+    /// Judge hits, one JSON object a line on standard input, and write one verdict a line
+    Classify {
+        /// Give the verdict at the moment of the hit, before later hits are known
+        #[arg(long)]
+        initial: bool,
+    },
+    /// Record, show, prove, withdraw and erase consent
+    #[command(subcommand)]
+    Consent(cli::consent::Command),
+    /// Check the installation and say what to do
+    Doctor,
+    /// Make, rotate and list signing keys
+    #[command(subcommand)]
+    Keys(cli::keys::Command),
+    /// Take tracking URLs apart
+    #[command(subcommand)]
+    Link(cli::link::Command),
+    /// Bring the schema of the database up to date
+    Migrate(cli::migrate::Options),
+    /// Look after the lists that tell whose network an address belongs to
+    #[command(subcommand)]
+    Networks(cli::networks::Command),
+    /// Keep and list the texts that people saw
+    #[command(subcommand)]
+    Notice(cli::notice::Command),
+    /// Delete what has reached the end of its retention
+    #[command(subcommand)]
+    Retention(cli::retention::Command),
+    /// Print the register of processing (GDPR, Article 30)
+    Ropa(cli::consent::Which),
+    /// Make API tokens
+    #[command(subcommand)]
+    Token(cli::token::Command),
+    /// List, add, disable and erase users
+    #[command(subcommand)]
+    User(cli::user::Command),
+}
+
 fn main() -> ExitCode {
     let options = Options::parse();
     telemetry::start(LogFormat::Text);
@@ -66,7 +128,7 @@ async fn dispatch(command: &Command, context: &Context) -> anyhow::Result<()> {
         Command::Doctor(arguments) => cli::doctor::run(arguments, context).await,
         Command::Keys(command) => cli::keys::run(command, context),
         Command::Link(command) => cli::link::run(command, context),
-        Command::Migrate => cli::migrate::run(context).await,
+        Command::Migrate(options) => cli::migrate::run(options, context).await,
         Command::Networks(command) => cli::networks::run(command, context),
         Command::Notice(command) => cli::notice::run(command, context).await,
         Command::Postfix(arguments) => cli::postfix::run(arguments, context),

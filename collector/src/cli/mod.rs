@@ -21,7 +21,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use common::{
-    config::Config,
+    config::{Config, Part},
     db::{self, Connection},
 };
 use serde::Serialize;
@@ -72,13 +72,13 @@ impl Context {
     }
 }
 
-/// Connects to the configured database.
+/// Connects to the configured database, as administrators do.
 ///
 /// # Errors
 ///
 /// Fails if it cannot be reached.
 pub async fn connect(config: &Config) -> anyhow::Result<Connection> {
-    db::connect(config.database.url.expose())
+    db::connect(config.database.url_of(Part::Admin))
         .await
         .context("the database is not reachable")
 }

@@ -11,7 +11,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use common::{
-    config::Config,
+    config::{Config, Part},
     consent::Rule,
     db::{self, Connection, DbError, hits, recordings, standings},
     ids::{ControllerId, MessageId, SubjectRef},
@@ -76,7 +76,7 @@ impl Recorder {
     /// Fails if the database cannot be reached, or has not the schema.
     pub(super) async fn connect(&self) -> Result<Session, DbError> {
         let mut session = Session {
-            connection: db::connect(self.config.database.url.expose()).await?,
+            connection: db::connect(self.config.database.url_of(Part::Collector)).await?,
             memory: Memory::default(),
         };
         recordings::epochs(&self.controllers(), &mut session.connection).await?;

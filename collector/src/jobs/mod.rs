@@ -10,6 +10,7 @@ mod tell;
 
 use std::sync::Arc;
 
+use common::config::Part;
 use tokio::task::JoinSet;
 
 use crate::{
@@ -32,7 +33,7 @@ pub fn start(
     jobs.spawn(heads::run_daily(state.clone()));
     jobs.spawn(settle::run(state.clone(), alarm, Arc::clone(metrics)));
     let live = state.live.clone();
-    jobs.spawn(live.listen(state.config.database.url.expose().to_owned()));
+    jobs.spawn(live.listen(state.config.database.url_of(Part::Collector).to_owned()));
     jobs.spawn(ingest::replay(log.clone(), recorder, Arc::clone(metrics)));
     jobs
 }

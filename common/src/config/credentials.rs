@@ -23,7 +23,7 @@ pub(super) fn take(config: &mut Config, folder: &Path) -> Result<(), ConfigError
     }
     let url = folder.join("fairtrack.database-url");
     match fs::read_to_string(&url) {
-        Ok(text) => config.database.url = text.trim().to_owned().into(),
+        Ok(text) => config.database.use_only(text.trim().to_owned()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(source) => return Err(ConfigError::Read { path: url, source }),
     }

@@ -21,7 +21,7 @@ pub use self::{
     controller::{ConsentRule, Controller, MinAssurance, MultiRecipient},
     quantity::{Period, Size},
     sections::{
-        Classify, Collector, Database, Keys, Mail, Milter, Retention, SignIn, Socket, Users,
+        Classify, Collector, Database, Keys, Mail, Milter, Part, Retention, SignIn, Socket, Users,
     },
 };
 use crate::ids::ControllerId;
@@ -93,7 +93,7 @@ impl Config {
             credentials::take(&mut config, Path::new(&folder))?;
         }
         if let Ok(url) = std::env::var("DATABASE_URL") {
-            config.database.url = url.into();
+            config.database.use_only(url);
         }
         Ok(config)
     }

@@ -14,8 +14,51 @@ use super::quantity::{Period, Size};
 pub struct Database {
     /// The PostgreSQL URL; several hosts may be listed. Default: `postgres:///fairtrack?host=/run/postgresql`.
     pub url: Secret,
+    /// The URL with which the milter connects, as a role of its own. Default: `url`.
+    pub milter_url: Option<Secret>,
+    /// The URL with which the collector connects, as a role of its own. Default: `url`.
+    pub collector_url: Option<Secret>,
+    /// The URL with which `fairtrackctl` connects, but for `migrate`, which needs the owner of the tables. Default: `url`.
+    pub admin_url: Option<Secret>,
+    /// The role that `fairtrackctl migrate --roles` makes for the milter. Default: `fairtrack_milter`.
+    pub milter_role: String,
+    /// The role that it makes for the collector. Default: `fairtrack_collector`.
+    pub collector_role: String,
+    /// The role that it makes for `fairtrackctl`. Default: `fairtrack_admin`.
+    pub admin_role: String,
     /// The most connections that one program keeps. Default: 8.
     pub connections: usize,
+}
+
+/// In which part a program speaks to the database.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Part {
+    Admin,
+    Collector,
+    Milter,
+    /// Who owns the tables.
+    Owner,
+}
+
+impl Database {
+    /// Takes one URL for every part: what the environment or the service manager gives a program wins over the file.
+    pub(super) fn use_only(&mut self, url: String) {
+        self.url = url.into();
+        self.milter_url = None;
+        self.collector_url = None;
+        self.admin_url = None;
+    }
+
+    /// Returns the URL with which a program in this part connects.
+    pub fn url_of(&self, part: Part) -> &str {
+        let own = match part {
+            Part::Admin => self.admin_url.as_ref(),
+            Part::Collector => self.collector_url.as_ref(),
+            Part::Milter => self.milter_url.as_ref(),
+            Part::Owner => None,
+        };
+        own.unwrap_or(&self.url).expose()
+    }
 }
 
 impl Default for Database {
@@ -24,6 +67,12 @@ impl Default for Database {
             url: "postgres:///fairtrack?host=/run/postgresql"
                 .to_owned()
                 .into(),
+            milter_url: None,
+            collector_url: None,
+            admin_url: None,
+            milter_role: "fairtrack_milter".into(),
+            collector_role: "fairtrack_collector".into(),
+            admin_role: "fairtrack_admin".into(),
             connections: 8,
         }
     }

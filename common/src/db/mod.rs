@@ -28,6 +28,7 @@ pub mod recipient_links;
 pub mod recordings;
 pub mod report;
 pub mod retention;
+pub mod roles;
 pub mod schema;
 pub mod sessions;
 pub mod settlements;
@@ -59,7 +60,7 @@ use diesel_async::{
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use crate::config;
+use crate::config::{self, Part};
 
 /// Why a query gave no answer.
 pub use diesel::result::Error as QueryError;
@@ -132,9 +133,10 @@ impl DbError {
 }
 
 impl Db {
-    /// Makes a pool. Nothing is connected yet, so that a program starts while its database is down.
-    pub fn new(config: &config::Database) -> Self {
-        let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new(config.url.expose());
+    /// Makes a pool for a program. Nothing is connected yet, so that it starts while its database is down.
+    pub fn new(config: &config::Database, part: Part) -> Self {
+        let url = config.url_of(part);
+        let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new(url);
         let pool = Pool::builder(manager)
             .max_size(config.connections.max(1))
             .create_timeout(Some(Duration::from_secs(5)))

@@ -53,9 +53,9 @@ pub async fn ended_before(
 
 /// Drops a partition that [`ended_before`] named.
 pub async fn drop(name: &str, connection: &mut Connection) -> QueryResult<()> {
-    // A name of ours: letters, digits and `_` only, or it has no month.
     if month_after(name).is_some() {
-        diesel::sql_query(format!("DROP TABLE IF EXISTS {name}"))
+        diesel::sql_query("SELECT drop_hits_partition($1)")
+            .bind::<Text, _>(name)
             .execute(connection)
             .await?;
     }

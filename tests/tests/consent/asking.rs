@@ -14,7 +14,7 @@ use collector::{
 };
 use common::{
     address::Address,
-    config::Config,
+    config::{Config, Part},
     consent::{Purpose, Scope},
     db::{Db, users},
     ids::{ControllerId, UserId},
@@ -28,7 +28,7 @@ use crate::place::{Place, hidden, text_of};
 fn state(place: &Place) -> State {
     let config = Config::read(&place.installation.configuration()).unwrap();
     State {
-        db: Db::new(&config.database),
+        db: Db::new(&config.database, Part::Collector),
         keys: Arc::new(KeyRing::read(&config.keys.file).unwrap()),
         mailer: Mailer::new(&config.mail).unwrap(),
         desk: Default::default(),

@@ -15,3 +15,4 @@ mod pages;
 mod place;
 mod retention;
 mod rights;
+mod roles;

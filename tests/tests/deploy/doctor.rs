@@ -167,8 +167,8 @@ async fn what_is_wrong_with_the_database_is_found() {
              GRANT USAGE ON SCHEMA wrong TO PUBLIC;
              DO $$ BEGIN
                 EXECUTE format('ALTER DATABASE %I SET search_path = wrong, pg_catalog, public', current_database());
-                EXECUTE format('ALTER ROLE owner_of_%s SUPERUSER', current_database());
-             END $$",
+             END $$;
+             ALTER ROLE fairtrack_collector SUPERUSER",
         )
         .await;
     let neglected = ask_about(&site);

@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use common::{
-    config::Config,
+    config::{Config, Part},
     db::{
         self, Connection, partitions,
         retention::{self, Ends, RULES},
-        survey,
+        roles, survey,
     },
 };
 
 use super::finding::Finding;
 
 pub(super) async fn examine(config: &Config) -> Vec<Finding> {
-    let attempt = tokio::time::timeout(PATIENCE, db::connect(config.database.url.expose()));
+    let attempt = tokio::time::timeout(PATIENCE, db::connect(config.database.url_of(Part::Collector)));
     let advice = "start PostgreSQL and check \"database.url\"; with peer authentication run this as the programs' user: runuser -u fairtrack -- fairtrackctl doctor";
     let mut connection = match attempt.await {
         Ok(Ok(connection)) => connection,
@@ -51,7 +51,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 async fn role(connection: &mut Connection) -> Finding {
     match survey::is_superuser(connection).await {
-        Ok(false) => Finding::ok("role", "has no rights beyond its database"),
+        // Owning the tables is no fault, but worth knowing.
+        Ok(false) => match roles::owns_log(connection).await {
+            Ok(false) => Finding::ok("role", "can only add to the consent log"),
+            _ => Finding::note(
+                "role",
+                "has no rights beyond its database, but owns the tables: it could switch the consent log's triggers off",
+                "\"fairtrackctl migrate --roles\" makes roles that own none: see the README, \"Roles\"",
+            ),
+        },
         Ok(true) => Finding::wrong(
             "role",
             "is a superuser of PostgreSQL, whom nothing is forbidden",
