@@ -51,7 +51,7 @@ pub async fn erase(
 ) -> QueryResult<Vec<Erasure>> {
     consent_events::lock(controller, connection).await?;
     let erased = withdrawals::relatives(controller, subject, connection).await?;
-    erase_messages(controller, &erased, at, connection).await?;
+    let shared = erase_messages(controller, &erased, at, connection).await?;
     diesel::delete(consent_evidence::table)
         .filter(
             consent_evidence::controller_id
@@ -70,9 +70,12 @@ pub async fn erase(
         )
         .execute(connection)
         .await?;
+    // Whoever is erased freezes nothing any more.
+    super::messages::freeze(controller, &shared, connection).await?;
     let kept = match suppression {
         Suppression::Forget => {
             suppressions::lift(controller, address_hash, connection).await?;
+            forget_hash(controller, address_hash, connection).await?;
             None
         }
         Suppression::Keep => {
@@ -98,25 +101,31 @@ pub async fn erase(
     Ok(journal)
 }
 
-/// Returns every erasure, in order.
-pub async fn all(
+/// Takes a hash out of earlier erasures: a person who was suppressed then wants not even that now.
+async fn forget_hash(
     controller: &ControllerId,
+    address_hash: &[u8],
     connection: &mut Connection,
-) -> QueryResult<Vec<Erasure>> {
-    erasures::table
-        .filter(erasures::controller_id.eq(controller.as_str()))
-        .order((erasures::at, erasures::subject_ref))
-        .select(Erasure::as_select())
-        .load(connection)
-        .await
+) -> QueryResult<()> {
+    diesel::update(erasures::table)
+        .filter(
+            erasures::controller_id
+                .eq(controller.as_str())
+                .and(erasures::address_hash.eq(address_hash)),
+        )
+        .set(erasures::address_hash.eq(None::<Vec<u8>>))
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
+/// Deletes messages that went to erased people alone, and what was recorded about others, which it returns.
 async fn erase_messages(
     controller: &ControllerId,
     erased: &[Uuid],
     at: DateTime<Utc>,
     connection: &mut Connection,
-) -> QueryResult<()> {
+) -> QueryResult<Vec<Uuid>> {
     let ids: Vec<Uuid> = messages::table
         .filter(
             messages::controller_id.eq(controller.as_str()).and(
@@ -167,5 +176,5 @@ async fn erase_messages(
         .set(messages::stopped_at.eq(at))
         .execute(connection)
         .await?;
-    Ok(())
+    Ok(shared)
 }

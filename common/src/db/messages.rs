@@ -2,7 +2,11 @@
 //! `messages` and `message_recipients`, the inserting side: what the milter writes down before it answers the MTA.
 
 use chrono::{DateTime, Utc};
-use diesel::{QueryResult, prelude::*};
+use diesel::{
+    QueryResult,
+    prelude::*,
+    sql_types::{Array, Text, Uuid as SqlUuid},
+};
 use diesel_async::{AsyncConnection, RunQueryDsl};
 use uuid::Uuid;
 
@@ -121,6 +125,20 @@ pub async fn leave_untouched(
         .execute(connection)
         .await?;
     Ok(changed > 0)
+}
+
+/// Hides those of the messages that have a recipient whose data are frozen, and shows the others again.
+pub async fn freeze(
+    controller: &ControllerId,
+    ids: &[Uuid],
+    connection: &mut Connection,
+) -> QueryResult<()> {
+    diesel::sql_query("SELECT freeze_messages($1, $2)")
+        .bind::<Text, _>(controller.as_str())
+        .bind::<Array<SqlUuid>, _>(ids)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 async fn insert(message: &NewMessage, connection: &mut Connection) -> QueryResult<usize> {

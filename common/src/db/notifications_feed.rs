@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! `notifications`, as the user reads them; whoever settles verdicts writes them.
+//! `notifications`, as the user reads them; whoever settles verdicts writes them. What is about a message that a recipient
+//! has frozen is not shown.
 
 use chrono::{DateTime, Utc};
 use diesel::{QueryResult, prelude::*};
@@ -61,7 +62,8 @@ pub async fn read(
         .filter(
             notifications::controller_id
                 .eq(controller.as_str())
-                .and(notifications::user_id.eq(user.0)),
+                .and(notifications::user_id.eq(user.0))
+                .and(messages::frozen.nullable().is_distinct_from(true)),
         )
         .select((
             notifications::id,
@@ -99,12 +101,25 @@ pub async fn unread(
     user: UserId,
     connection: &mut Connection,
 ) -> QueryResult<i64> {
+    let frozen = messages::table
+        .filter(
+            messages::controller_id
+                .eq(controller.as_str())
+                .and(messages::user_id.eq(user.0))
+                .and(messages::frozen),
+        )
+        .select(messages::id.nullable());
     let some: Vec<i64> = notifications::table
         .filter(
             notifications::controller_id
                 .eq(controller.as_str())
                 .and(notifications::user_id.eq(user.0))
-                .and(notifications::read_at.is_null()),
+                .and(notifications::read_at.is_null())
+                .and(
+                    notifications::message_id
+                        .is_null()
+                        .or(notifications::message_id.ne_all(frozen)),
+                ),
         )
         .select(notifications::id)
         .limit(1000)

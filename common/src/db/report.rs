@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What a user's report is made of: own messages with recipients, links, hits and hours. Every query names the user, so
-//! that nobody gets to see another's.
+//! that nobody gets to see another's, and leaves messages out that a recipient has frozen.
 
 use std::collections::HashMap;
 
@@ -145,6 +145,7 @@ pub async fn message(
     messages::table
         .find((controller.as_str(), id.0))
         .filter(messages::user_id.eq(user.0))
+        .filter(messages::frozen.eq(false))
         .select((Message::as_select(), messages::record))
         .first(connection)
         .await
@@ -250,7 +251,7 @@ pub async fn totals(
          count(*) FILTER (WHERE reason IS NULL AND (opens OR links)) AS tracked, \
          count(*) FILTER (WHERE open_count + click_count > 0) AS people, \
          count(*) FILTER (WHERE open_count + click_count = 0 AND automatic_count > 0) AS machines \
-         FROM messages WHERE controller_id = $1 AND user_id = $2 AND sent_at >= $3",
+         FROM messages WHERE controller_id = $1 AND user_id = $2 AND sent_at >= $3 AND NOT frozen",
     )
     .bind::<diesel::sql_types::Text, _>(controller.as_str())
     .bind::<SqlUuid, _>(user.0)
@@ -296,7 +297,8 @@ fn selection<'a>(controller: &'a ControllerId, user: UserId, wanted: &Wanted) ->
         .filter(
             messages::controller_id
                 .eq(controller.as_str())
-                .and(messages::user_id.eq(user.0)),
+                .and(messages::user_id.eq(user.0))
+                .and(messages::frozen.eq(false)),
         )
         .into_boxed();
     let is_instrumented = messages::opens.or(messages::links);

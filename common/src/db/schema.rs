@@ -178,6 +178,7 @@ diesel::table! {
         last_click_at -> Nullable<Timestamptz>,
         automatic_count -> Int4,
         stopped_at -> Nullable<Timestamptz>,
+        frozen -> Bool,
     }
 }
 

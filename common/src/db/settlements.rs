@@ -68,7 +68,7 @@ SELECT messages.controller_id, messages.id, user_id, sent_at, muted, last_open_a
         AS links
 FROM settlements JOIN messages ON messages.controller_id = settlements.controller_id
     AND messages.id = settlements.message_id
-WHERE due_at <= $1 ORDER BY due_at LIMIT 1
+WHERE due_at <= $1 AND NOT messages.frozen ORDER BY due_at LIMIT 1
 FOR NO KEY UPDATE OF messages SKIP LOCKED";
 
 #[derive(QueryableByName)]

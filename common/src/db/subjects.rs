@@ -7,7 +7,10 @@ use diesel::{QueryResult, prelude::*};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::{Connection, schema::subjects};
+use super::{
+    Connection, messages,
+    schema::{message_recipients, subjects},
+};
 use crate::{
     address::Address,
     ids::{ControllerId, SubjectRef},
@@ -56,7 +59,9 @@ pub async fn get(
     Ok(found.and_then(|(address, restricted)| Some((Address::parse(&address)?, restricted))))
 }
 
-/// Freezes a subject's data, or sets it free.
+/// Freezes a subject's data, or sets it free: messages to the subject are hidden from their senders, or shown again.
+///
+/// Belongs into a transaction.
 pub async fn restrict(
     controller: &ControllerId,
     subject: SubjectRef,
@@ -67,7 +72,16 @@ pub async fn restrict(
         .set(subjects::restricted.eq(restricted))
         .execute(connection)
         .await?;
-    Ok(())
+    let messages = message_recipients::table
+        .filter(
+            message_recipients::controller_id
+                .eq(controller.as_str())
+                .and(message_recipients::subject_ref.eq(subject.0)),
+        )
+        .select(message_recipients::message_id)
+        .load(connection)
+        .await?;
+    messages::freeze(controller, &messages, connection).await
 }
 
 /// Returns up to `limit` subjects with their addresses, in the order of addresses, after one of them.

@@ -1,0 +1,2 @@
+DROP FUNCTION freeze_messages(text, uuid[]);
+ALTER TABLE messages DROP COLUMN frozen;
