@@ -38,6 +38,8 @@ enum Command {
     /// Check the consent log, and show what administrators did
     #[command(subcommand)]
     Audit(cli::audit::Command),
+    /// Count what a breach would touch: people, kinds of data, time (GDPR, Article 33)
+    Breach(cli::breach::Options),
     /// Judge hits, one JSON object a line on standard input, and write one verdict a line
     Classify {
         /// Give the verdict at the moment of the hit, before later hits are known
@@ -124,6 +126,7 @@ async fn dispatch(command: &Command, context: &Context) -> anyhow::Result<()> {
             cli::classify::run(moment, stdin().lock(), BufWriter::new(stdout().lock()))
         }
         Command::Audit(command) => cli::audit::run(command, context).await,
+        Command::Breach(options) => cli::breach::run(options, context).await,
         Command::Consent(command) => cli::consent::run(command, context).await,
         Command::Doctor(arguments) => cli::doctor::run(arguments, context).await,
         Command::Keys(command) => cli::keys::run(command, context),

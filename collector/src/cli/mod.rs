@@ -2,6 +2,7 @@
 //! The commands of `fairtrackctl`, one file each.
 
 pub mod audit;
+pub mod breach;
 pub mod classify;
 pub mod consent;
 pub mod doctor;

@@ -7,6 +7,7 @@ pub mod activity_feed;
 pub mod acts;
 pub mod api_tokens;
 pub mod audit;
+pub mod breach;
 pub mod consent_events;
 pub mod consent_requests;
 pub mod consent_retention;

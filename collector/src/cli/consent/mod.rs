@@ -42,7 +42,7 @@ pub enum Command {
     Proof(proof::Options),
     /// Take down that a person agreed elsewhere
     Record(record::Options),
-    /// Erase again, after a restore, who had been erased since the backup
+    /// Take back again, after a restore, what people had taken back since the backup
     Replay(replay::Options),
     /// Freeze a person's data, or set them free (GDPR, Article 18)
     Restrict(restrict::Options),
@@ -187,7 +187,7 @@ fn purpose(text: &str) -> Result<Purpose, String> {
 }
 
 /// Returns the time that a date, or a date with a time, means.
-fn time(text: &str) -> Result<DateTime<Utc>, String> {
+pub(super) fn time(text: &str) -> Result<DateTime<Utc>, String> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Ok(time.with_timezone(&Utc));
     }
