@@ -96,6 +96,25 @@ pub async fn after(
         .await
 }
 
+/// Returns the detail of the newest act of a kind.
+pub async fn latest(
+    controller: &ControllerId,
+    act: &str,
+    connection: &mut Connection,
+) -> QueryResult<Option<Value>> {
+    acts::table
+        .filter(
+            acts::controller_id
+                .eq(controller.as_str())
+                .and(acts::act.eq(act)),
+        )
+        .order(acts::seq.desc())
+        .select(acts::detail)
+        .first(connection)
+        .await
+        .optional()
+}
+
 /// Returns the number and the hash of the newest act.
 pub async fn head(
     controller: &ControllerId,
