@@ -3,13 +3,16 @@
 //! whether an address is known, and nobody can be flooded.
 //!
 //! Three an hour for one address and 300 an hour for all are counted in the database, exactly, whatever the number of
-//! collectors; before that, each process lets through a burst of 60 and one a second, and works on eight at a time.
-//! What exceeds a limit is dropped without a word.
+//! collectors; before that, each process lets through a burst of 20 and one a minute from one network, a burst of 60 and
+//! one a second from all, and works on eight at a time. What exceeds a limit is dropped without a word.
 
 use std::{
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
+
+use actix_web::HttpRequest;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use common::{
@@ -23,19 +26,27 @@ use tokio::sync::Semaphore;
 
 use super::{
     mailed::Secret,
+    networks::{Bucket, Networks, Rate},
     words::{Words, fill},
 };
 use crate::{
     mail::{MailError, Outgoing},
     state::State,
+    tracking::client,
 };
 
 /// How long a link works.
 pub const LIFETIME: TimeDelta = TimeDelta::minutes(30);
 
 const AT_A_TIME: u32 = 8;
-const BURST: f64 = 60.0;
-const PER_SECOND: f64 = 1.0;
+const OF_ALL: Rate = Rate {
+    burst: 60.0,
+    per_second: 1.0,
+};
+const OF_A_NETWORK: Rate = Rate {
+    burst: 20.0,
+    per_second: 1.0 / 60.0,
+};
 const PER_ADDRESS_AND_HOUR: i64 = 3;
 const PER_HOUR: i64 = 300;
 
@@ -66,12 +77,8 @@ pub struct Order {
 
 struct Inner {
     bucket: Mutex<Bucket>,
+    networks: Networks,
     work: Arc<Semaphore>,
-}
-
-struct Bucket {
-    level: f64,
-    since: Instant,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -88,12 +95,11 @@ enum LinkError {
 
 impl Default for Desk {
     fn default() -> Self {
+        let now = Instant::now();
         Self {
             inner: Arc::new(Inner {
-                bucket: Mutex::new(Bucket {
-                    level: BURST,
-                    since: Instant::now(),
-                }),
+                bucket: Mutex::new(Bucket::full(OF_ALL, now)),
+                networks: Networks::new(OF_A_NETWORK, now),
                 work: Arc::new(Semaphore::new(AT_A_TIME as usize)),
             }),
         }
@@ -101,9 +107,9 @@ impl Default for Desk {
 }
 
 impl Desk {
-    /// Takes an order and returns at once; what comes of it is not told.
-    pub fn take(&self, order: Order, state: &State, now: DateTime<Utc>) {
-        if !self.lets_through(Instant::now()) {
+    /// Takes an order and returns at once; what comes of it is not told. `from` is the address that asks, if known.
+    pub fn take(&self, order: Order, from: Option<IpAddr>, state: &State, now: DateTime<Utc>) {
+        if !self.lets_through(from, Instant::now()) {
             tracing::warn!("too many requests for links; some are dropped");
             return;
         }
@@ -149,21 +155,25 @@ impl Desk {
         let _all = self.inner.work.acquire_many(AT_A_TIME).await;
     }
 
-    fn lets_through(&self, now: Instant) -> bool {
-        let mut bucket = self
-            .inner
+    /// First the network's limit, so that one that asks too often takes nothing from the others.
+    fn lets_through(&self, from: Option<IpAddr>, now: Instant) -> bool {
+        let networks = &self.inner.networks;
+        if from.is_some_and(|from| !networks.lets_through(from, OF_A_NETWORK, now)) {
+            return false;
+        }
+        self.inner
             .bucket
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let passed = now.saturating_duration_since(bucket.since);
-        bucket.level = (bucket.level + passed.as_secs_f64() * PER_SECOND).min(BURST);
-        bucket.since = now;
-        let is_free = bucket.level >= 1.0;
-        if is_free {
-            bucket.level -= 1.0;
-        }
-        is_free
+            .unwrap_or_else(PoisonError::into_inner)
+            .take(OF_ALL, now)
     }
+}
+
+/// Returns the address that a request comes from, for [`Desk::take`]. That of a trusted proxy says nothing about who asks.
+pub fn asker(request: &HttpRequest, state: &State) -> Option<IpAddr> {
+    let trusted = &state.config.collector.trusted_proxies;
+    client::address(request.head(), trusted)
+        .filter(|address| !trusted.iter().any(|net| net.contains(address)))
 }
 
 async fn fulfil(order: &Order, state: &State, now: DateTime<Utc>) -> Result<(), LinkError> {
@@ -272,14 +282,16 @@ mod tests {
         let desk = Desk::default();
         let start = Instant::now();
 
-        let burst = (0..10_000).filter(|_| desk.lets_through(start)).count();
-        let later = (0..10_000)
-            .filter(|_| desk.lets_through(start + Duration::from_secs(3)))
-            .count();
-        let rested = (0..10_000)
-            .filter(|_| desk.lets_through(start + Duration::from_secs(3) + REFILL))
-            .count();
+        let through = |from: Option<IpAddr>, at: Instant| {
+            (0..10_000).filter(|_| desk.lets_through(from, at)).count()
+        };
 
+        let one_network = through("192.0.2.1".parse().ok(), start);
+        let burst = one_network + through(None, start);
+        let later = through(None, start + Duration::from_secs(3));
+        let rested = through(None, start + Duration::from_secs(3) + REFILL);
+
+        assert_eq!(one_network, 20);
         assert_eq!((burst, later, rested), (60, 3, 60));
     }
 }

@@ -24,7 +24,7 @@ use serde_json::{Map, Value};
 use super::{
     choose::{self, Books, Circumstances},
     claim::Claim,
-    desk::{Order, Whom},
+    desk::{self, Order, Whom},
     form::{Choice, Form},
     message_show::{self, Found, StandsFor, look_up},
     page::{self, Frame, Plain},
@@ -142,7 +142,8 @@ async fn act_for_one(
             language: page::language(request, found.controller),
             sender: one.sender,
         };
-        state.desk.take(order, state, now);
+        let from = desk::asker(request, state);
+        state.desk.take(order, from, state, now);
         return Ok(said(found, request, |words| words.link_sent));
     }
     let choice = if stops_all {

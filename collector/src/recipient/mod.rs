@@ -17,6 +17,7 @@ pub mod message_show;
 pub mod mine_act;
 pub mod mine_perform;
 pub mod mine_show;
+pub mod networks;
 pub mod notice;
 pub mod page;
 pub mod privacy_send;

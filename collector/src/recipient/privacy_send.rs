@@ -13,7 +13,7 @@ use chrono::Utc;
 use common::address::Address;
 
 use super::{
-    desk::{Order, Whom},
+    desk::{self, Order, Whom},
     form::Form,
     page::{self, Frame, Plain},
     privacy_show,
@@ -39,7 +39,8 @@ pub async fn privacy_send(request: HttpRequest, body: Bytes, state: Data<State>)
         language: page::language(&request, controller),
         sender: None,
     };
-    state.desk.take(order, &state, Utc::now());
+    let from = desk::asker(&request, &state);
+    state.desk.take(order, from, &state, Utc::now());
     let frame = Frame::new(controller, &request, |words| words.done_title);
     let lines = vec![frame.words.link_sent.to_owned()];
     page::respond(StatusCode::OK, &Plain::said(frame, lines))

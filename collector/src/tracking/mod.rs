@@ -5,7 +5,7 @@
 //! What they answer depends on the request and on the keys alone: never on the database, on consent, or on who asks.
 
 mod click;
-mod client;
+pub(crate) mod client;
 mod destination;
 mod flood;
 mod front;
