@@ -26,6 +26,7 @@ use super::{
     claim::Claim,
     desk::{self, Order, Whom},
     form::{Choice, Form},
+    journal,
     message_show::{self, Found, StandsFor, look_up},
     page::{self, Frame, Plain},
 };
@@ -100,6 +101,7 @@ async fn act(
                             withdrawals::stop_message(id, message_id, now, connection).await
                         })
                         .await?;
+                    journal::write_stop(&state.config, id, message_id, now);
                     Ok(said(found, request, |words| words.done_stopped_message))
                 }
                 _ => Ok(asks_again(found, request, state)),
@@ -189,7 +191,7 @@ async fn refuse(
         evidence.insert("message".into(), Value::from(message.0.to_string()));
     }
     let mut connection = state.db.get().await?;
-    connection
+    let entries = connection
         .transaction(async |connection| {
             let circumstances = Circumstances {
                 author: Author::Recipient,
@@ -200,8 +202,9 @@ async fn refuse(
             let subject = one.subject;
             choose::record(books, subject, choice, circumstances, now, connection).await
         })
-        .await
-        .map_err(SaveError::from)
+        .await?;
+    journal::write_refusals(books, &entries, &mut connection).await?;
+    Ok(entries)
 }
 
 /// Names the records without naming the person: whoever holds the message may see this.

@@ -7,7 +7,7 @@ use common::{
     consent::{Author, Method, chain},
     db::{
         Connection, DbError, QueryError, Transactions,
-        consent_events::AppendError,
+        consent_events::{AppendError, Recorded},
         erasures::{self, Erasure, Suppression},
         recipient_links, standings, subjects, suppressions,
     },
@@ -85,7 +85,7 @@ pub async fn perform(
     let language = page::language(request, person.controller);
     let mut connection = state.db.get().await?;
     let whose = &person;
-    let erased = connection
+    let changed = connection
         .transaction(async |connection| {
             let link = &whose.link;
             if proof == Proof::Link && !recipient_links::consume(link, now, connection).await? {
@@ -94,6 +94,20 @@ pub async fn perform(
             change(whose, &act, language, state, now, connection).await
         })
         .await?;
+    let id = &person.controller.id;
+    let erased = match changed {
+        Changed::Chosen(entries) => {
+            let books = books(&person, state);
+            journal::write_refusals(books, &entries, &mut connection).await?;
+            Vec::new()
+        }
+        Changed::Erased(erased) => erased,
+        Changed::Frozen(frozen) => {
+            journal::write_restriction(&state.config, id, person.subject, frozen, now);
+            Vec::new()
+        }
+        Changed::Nothing => Vec::new(),
+    };
     drop(connection);
     if proof == Proof::Link {
         person.link.used_at = Some(now);
@@ -105,7 +119,8 @@ pub async fn perform(
             Ok(downloaded(&document, depth, format))
         }
         Act::Erase(suppression) => {
-            journal::write(&state.config, &erased);
+            let hash = standings::suppression_hash(&state.keys, &person.address);
+            journal::write_erasures(books(&person, state), &erased, &hash, suppression, now);
             Ok(forgotten(&person, suppression, request))
         }
         Act::Freeze => more(&person, request, state, now, |words| words.done_frozen).await,
@@ -119,7 +134,23 @@ pub async fn perform(
     }
 }
 
-/// Changes what is to be changed in the database; returns what was erased.
+/// What was changed in the database.
+enum Changed {
+    Chosen(Vec<Recorded>),
+    Erased(Vec<Erasure>),
+    Frozen(bool),
+    Nothing,
+}
+
+fn books<'a>(person: &Person<'a>, state: &'a State) -> Books<'a> {
+    Books {
+        config: &state.config,
+        controller: person.controller,
+        keys: &state.keys,
+    }
+}
+
+/// Changes what is to be changed in the database.
 async fn change(
     person: &Person<'_>,
     act: &Act,
@@ -127,7 +158,7 @@ async fn change(
     state: &State,
     now: DateTime<Utc>,
     connection: &mut Connection,
-) -> Result<Vec<Erasure>, ActError> {
+) -> Result<Changed, ActError> {
     let (controller, subject) = (person.controller, person.subject);
     let hash = standings::suppression_hash(&state.keys, &person.address);
     match act {
@@ -136,38 +167,28 @@ async fn change(
                 // Whoever asked never to be asked has now decided otherwise.
                 suppressions::lift(&controller.id, &hash, connection).await?;
             }
-            let books = Books {
-                config: &state.config,
-                controller,
-                keys: &state.keys,
-            };
             let circumstances = Circumstances {
                 author: Author::Recipient,
                 method: Method::MailedLink,
                 language: Some(language),
                 evidence: evidence(person, now),
             };
-            choose::record(books, subject, choice, circumstances, now, connection).await?;
-            Ok(Vec::new())
+            let books = books(person, state);
+            let entries =
+                choose::record(books, subject, choice, circumstances, now, connection).await?;
+            Ok(Changed::Chosen(entries))
         }
-        Act::Erase(suppression) => Ok(erasures::erase(
-            &controller.id,
-            subject,
-            &hash,
-            *suppression,
-            now,
-            connection,
-        )
-        .await?),
-        Act::Freeze => {
-            subjects::restrict(&controller.id, subject, true, connection).await?;
-            Ok(Vec::new())
+        Act::Erase(suppression) => {
+            let id = &controller.id;
+            let erased = erasures::erase(id, subject, &hash, *suppression, now, connection).await?;
+            Ok(Changed::Erased(erased))
         }
-        Act::Unfreeze => {
-            subjects::restrict(&controller.id, subject, false, connection).await?;
-            Ok(Vec::new())
+        Act::Freeze | Act::Unfreeze => {
+            let frozen = *act == Act::Freeze;
+            subjects::restrict(&controller.id, subject, frozen, connection).await?;
+            Ok(Changed::Frozen(frozen))
         }
-        Act::Download(..) | Act::See => Ok(Vec::new()),
+        Act::Download(..) | Act::See => Ok(Changed::Nothing),
     }
 }
 

@@ -112,7 +112,7 @@ impl Recorded {
 
     fn new(
         controller: &ControllerId,
-        (seq, prev_hash): (i64, Vec<u8>),
+        (seq, prev_hash, event_id): (i64, Vec<u8>, Uuid),
         statement: &Statement,
         evidence: &Value,
         at: DateTime<Utc>,
@@ -120,7 +120,7 @@ impl Recorded {
         let mut recorded = Self {
             controller_id: controller.as_str().to_owned(),
             seq,
-            event_id: Uuid::new_v4(),
+            event_id,
             subject_ref: statement.subject.0,
             purpose: statement.purpose.code().to_owned(),
             scope_user: match statement.scope {
@@ -162,6 +162,35 @@ pub async fn append(
     at: DateTime<Utc>,
     connection: &mut Connection,
 ) -> Result<Vec<Recorded>, AppendError> {
+    let names: Vec<Uuid> = statements.iter().map(|_| Uuid::new_v4()).collect();
+    write(controller, statements, &names, keys, at, connection).await
+}
+
+/// Appends a statement under the name that it had in the log before: for the journal, after a restore.
+///
+/// # Errors
+///
+/// As [`append`].
+pub async fn append_as(
+    controller: &ControllerId,
+    statement: &Statement,
+    name: Uuid,
+    keys: &KeyRing,
+    at: DateTime<Utc>,
+    connection: &mut Connection,
+) -> Result<Vec<Recorded>, AppendError> {
+    let one = std::slice::from_ref(statement);
+    write(controller, one, &[name], keys, at, connection).await
+}
+
+async fn write(
+    controller: &ControllerId,
+    statements: &[Statement],
+    names: &[Uuid],
+    keys: &KeyRing,
+    at: DateTime<Utc>,
+    connection: &mut Connection,
+) -> Result<Vec<Recorded>, AppendError> {
     let at = chain::storable(at);
     lock(controller, connection).await?;
     let verdicts = check(controller, statements, keys, connection).await?;
@@ -174,10 +203,16 @@ pub async fn append(
         .unwrap_or_else(|| (0, chain::genesis(controller).to_vec()));
     let mut entries = Vec::with_capacity(statements.len());
     let mut evidence = Vec::with_capacity(statements.len());
-    for statement in statements {
+    for (statement, name) in statements.iter().zip(names) {
         let support = salted(&statement.evidence);
         let (seq, previous) = last;
-        let entry = Recorded::new(controller, (seq + 1, previous), statement, &support, at);
+        let entry = Recorded::new(
+            controller,
+            (seq + 1, previous, *name),
+            statement,
+            &support,
+            at,
+        );
         last = (entry.seq, entry.entry_hash.clone());
         evidence.push(Evidence {
             controller_id: entry.controller_id.clone(),

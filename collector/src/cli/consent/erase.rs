@@ -63,7 +63,7 @@ pub(super) async fn run(options: &Options, context: &Context) -> anyhow::Result<
             Ok::<_, DbError>(erased)
         })
         .await?;
-    journal::write(books.config, &erased);
+    journal::write_erasures(books, &erased, &hash, suppression, now);
     let shown = Erased {
         subjects: erased.len(),
         suppressed: suppression == Suppression::Keep,

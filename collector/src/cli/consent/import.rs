@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     cli::{Context, Output},
-    recipient::choose::Books,
+    recipient::{choose::Books, journal},
 };
 
 /// What to import.
@@ -156,32 +156,52 @@ async fn apply(
     connection: &mut Connection,
 ) -> anyhow::Result<()> {
     let id = &reader.books.controller.id;
-    connection
-        .transaction(async |connection| {
-            consent_events::expect_growth(connection).await?;
-            let mut csv = open(path)?;
-            let mut counts = Counts::default();
-            loop {
-                let piece = read_piece(reader, &mut csv);
-                if piece.is_empty() {
-                    break;
-                }
-                let rows: Vec<Row> =
-                    piece
-                        .into_iter()
-                        .collect::<Result<_, _>>()
-                        .map_err(|(line, complaint)| {
+    let first =
+        connection
+            .transaction(async |connection| {
+                consent_events::lock(id, connection).await?;
+                let last = consent_events::head(id, connection).await?;
+                consent_events::expect_growth(connection).await?;
+                let mut csv = open(path)?;
+                let mut counts = Counts::default();
+                loop {
+                    let piece = read_piece(reader, &mut csv);
+                    if piece.is_empty() {
+                        break;
+                    }
+                    let rows: Vec<Row> = piece.into_iter().collect::<Result<_, _>>().map_err(
+                        |(line, complaint)| {
                             anyhow::anyhow!("the file has changed: line {line}: {complaint}")
-                        })?;
-                write_piece(reader, &rows, &mut counts, connection).await?;
-            }
-            let detail = json!({"file_sha256": reader.file_sha256, "rows": counts.new});
-            let now = reader.now;
-            acts::append(id, &reader.account, "import", detail, now, connection).await?;
-            Ok::<_, Failure>(())
-        })
-        .await
-        .map_err(|failure| failure.0.context("nothing was changed"))
+                        },
+                    )?;
+                    write_piece(reader, &rows, &mut counts, connection).await?;
+                }
+                let detail = json!({"file_sha256": reader.file_sha256, "rows": counts.new});
+                let now = reader.now;
+                acts::append(id, &reader.account, "import", detail, now, connection).await?;
+                Ok::<_, Failure>(last.map_or(0, |(seq, _)| seq))
+            })
+            .await
+            .map_err(|failure| failure.0.context("nothing was changed"))?;
+    journal_since(reader.books, first, connection).await
+}
+
+/// Puts what the rows refused into the journal, in pieces: entries after a number, up to the newest.
+async fn journal_since(
+    books: Books<'_>,
+    mut seq: i64,
+    connection: &mut Connection,
+) -> anyhow::Result<()> {
+    let id = &books.controller.id;
+    let piece = i64::try_from(PIECE)?;
+    loop {
+        let entries = consent_events::after(id, seq, piece, connection).await?;
+        let Some(last) = entries.last() else {
+            return Ok(());
+        };
+        seq = last.seq;
+        journal::write_refusals(books, &entries, connection).await?;
+    }
 }
 
 async fn write_piece(

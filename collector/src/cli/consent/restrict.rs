@@ -8,7 +8,7 @@ use common::db::{DbError, Transactions, acts, consent_events, subjects};
 use serde_json::json;
 
 use super::{Desk, Whom, account, show};
-use crate::cli::Context;
+use crate::{cli::Context, recipient::journal};
 
 /// Whom, and which.
 #[derive(Args)]
@@ -29,22 +29,16 @@ pub(super) async fn run(options: &Options, context: &Context) -> anyhow::Result<
     let subject = subjects::find(id, &address, connection)
         .await?
         .context("nothing is stored about that address")?;
+    let now = Utc::now();
     connection
         .transaction(async |connection| {
             subjects::restrict(id, subject, !options.lift, connection).await?;
             let detail = json!({"subject": subject.0, "lifted": options.lift});
-            acts::append(
-                id,
-                &account(),
-                "restriction",
-                detail,
-                Utc::now(),
-                connection,
-            )
-            .await?;
+            acts::append(id, &account(), "restriction", detail, now, connection).await?;
             consent_events::announce(id, connection).await?;
             Ok::<_, DbError>(())
         })
         .await?;
+    journal::write_restriction(books.config, id, subject, !options.lift, now);
     show::print(&mut desk, &address, context).await
 }

@@ -16,6 +16,7 @@ use crate::{
         attest::kept,
         choose::{self, Circumstances},
         form::{Answer, Choice},
+        journal,
     },
 };
 
@@ -56,9 +57,10 @@ pub(super) async fn run(options: &Options, context: &Context) -> anyhow::Result<
     evidence.insert("channel".into(), kept(&options.channel).into());
     evidence.insert("recorded_by".into(), account().into());
     let now = Utc::now();
-    connection
+    let entries = connection
         .transaction(async |connection| {
             let id = &books.controller.id;
+            let mut entries = Vec::new();
             let one = std::slice::from_ref(&address);
             for subject in subjects::find_or_create(id, one, connection).await? {
                 let circumstances = Circumstances {
@@ -67,12 +69,15 @@ pub(super) async fn run(options: &Options, context: &Context) -> anyhow::Result<
                     language: None,
                     evidence: evidence.clone(),
                 };
-                choose::record(books, subject, &choice, circumstances, now, connection).await?;
+                let written =
+                    choose::record(books, subject, &choice, circumstances, now, connection).await?;
+                entries.extend(written);
                 let detail = json!({"subject": subject.0});
                 acts::append(id, &account(), "withdrawal", detail, now, connection).await?;
             }
-            Ok::<_, AppendError>(())
+            Ok::<_, AppendError>(entries)
         })
         .await?;
+    journal::write_refusals(books, &entries, connection).await?;
     show::print(&mut desk, &address, context).await
 }
