@@ -8,11 +8,16 @@
     reason = "a step that fails must end the test where it failed"
 )]
 
+mod accessible;
 mod asking;
 mod command;
+mod crawl;
+mod flood;
 mod log;
 mod pages;
 mod place;
+mod restore;
 mod retention;
 mod rights;
 mod roles;
+mod traces;

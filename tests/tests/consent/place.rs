@@ -5,6 +5,7 @@ use chrono::Utc;
 use common::{ids::MessageId, keys::KeyRing, tracking_url};
 use harness::{
     artefacts::urls,
+    cpu::Family,
     database::Database,
     installation::{Installation, Program},
     samples::Sample,
@@ -20,7 +21,7 @@ pub(crate) struct Place {
     pub(crate) database: Database,
     pub(crate) installation: Installation,
     pub(crate) mail: Sink,
-    _collector: Program,
+    pub(crate) collector: Program,
 }
 
 impl Place {
@@ -37,7 +38,7 @@ impl Place {
             database,
             installation,
             mail,
-            _collector: collector,
+            collector,
         }
     }
 
@@ -72,9 +73,7 @@ impl Place {
 
     /// Returns the link that a mail of ours carries.
     pub(crate) fn link_in(&self, delivery: &Delivery) -> String {
-        let found = urls(&text_of(delivery), &self.url("/c/"));
-        assert_eq!(found.len(), 1, "{found:?}");
-        found.first().unwrap().clone()
+        link_in(delivery, &self.url("/c/"))
     }
 
     /// Allows both purposes for the whole organisation, as a person does, and returns the page that follows.
@@ -181,20 +180,12 @@ impl Place {
 
     /// Returns everything that the database holds, as text.
     pub(crate) fn dump(&self) -> String {
-        let pg_dump = harness::programs::postgresql("pg_dump").unwrap();
-        let output = std::process::Command::new(pg_dump)
-            .args(["--data-only", "--exclude-table=__diesel_schema_migrations"])
-            .arg(self.database.url())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
-        // The dump begins with a word that differs each time.
-        String::from_utf8(output.stdout)
-            .unwrap()
-            .lines()
-            .filter(|line| !line.starts_with('\\') || *line == "\\.")
-            .map(|line| format!("{line}\n"))
-            .collect()
+        self.database.dump()
+    }
+
+    /// Returns the memory that the collector has in use, in KiB.
+    pub(crate) fn memory(&self) -> u64 {
+        Family::of(self.collector.id()).resident()
     }
 
     /// Runs `fairtrackctl`, whatever its status will be, and returns the status with what it printed.
@@ -212,6 +203,13 @@ impl Place {
         let (status, _, complaint) = self.ctl(&["audit", "verify"]);
         (status, complaint)
     }
+}
+
+/// Returns the one link in a mail that begins so.
+pub(crate) fn link_in(delivery: &Delivery, start: &str) -> String {
+    let found = urls(&text_of(delivery), start);
+    assert_eq!(found.len(), 1, "{found:?}");
+    found.first().unwrap().clone()
 }
 
 /// Returns the text of a mail.

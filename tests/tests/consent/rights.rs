@@ -133,56 +133,6 @@ async fn erasure_leaves_a_shared_message_to_the_others() {
     assert!(dump.contains(&other) && !dump.contains(&address));
 }
 
-/// C86: a restored backup does not bring people back.
-#[tokio::test]
-async fn erasure_is_done_again_after_a_restore() {
-    let place = Place::open().await;
-    let (_, address) = place.message().await;
-    place.allow(&address).await;
-    let backup = place.dump();
-    place.ctl(&["consent", "erase", &address]);
-    place
-        .database
-        .execute(
-            "SET session_replication_role = replica;
-             DO $$ DECLARE t text; BEGIN
-                FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE '\\_\\_%' LOOP
-                    EXECUTE format('TRUNCATE %I CASCADE', t);
-                END LOOP;
-             END $$",
-        )
-        .await;
-    restore(&place, &backup);
-    assert_eq!(place.count("subjects").await, 1);
-
-    let (status, said, complaint) = place.ctl(&["consent", "replay"]);
-    let (again, ..) = place.ctl(&["consent", "replay"]);
-
-    assert_eq!((status, again), (0, 0), "{complaint}");
-    assert!(said.contains("1 people"), "{said}");
-    assert_eq!(place.count("subjects").await, 0);
-    assert_eq!(place.count("suppressions").await, 1);
-    assert!(!place.dump().contains(&address));
-    assert_eq!(place.verify().0, 0);
-}
-
-fn restore(place: &Place, backup: &str) {
-    use std::io::Write;
-    let psql = harness::programs::find("psql").unwrap();
-    let mut child = std::process::Command::new(psql)
-        .args(["--quiet", "--set", "ON_ERROR_STOP=1", place.database.url()])
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut input = child.stdin.take().unwrap();
-    // Foreign keys and triggers sleep while a backup comes back.
-    let script = format!("SET session_replication_role = replica;\n{backup}");
-    input.write_all(script.as_bytes()).unwrap();
-    drop(input);
-    assert!(child.wait().unwrap().success());
-}
-
 /// C83: complete, in a form to take along, and nobody else's data.
 #[tokio::test]
 async fn export_is_complete_and_about_nobody_else() {
@@ -274,6 +224,104 @@ async fn frozen_data_are_kept_and_not_used() {
     assert_eq!(shown["states"][0]["allowed"], false);
     assert_eq!(again["states"][0]["allowed"], true);
     assert_eq!(place.count("hits").await, 1);
+}
+
+/// C87: whoever wrote sees nothing of it: not the message, not its numbers, not what was told of it; and all of it comes
+/// back.
+#[tokio::test]
+async fn frozen_data_are_shown_to_no_sender() {
+    let place = Place::open().await;
+    let (sample, address) = place.message().await;
+    place.allow(&address).await;
+    place.hit(&sample, "open").await;
+    place.hit(&sample, "click").await;
+    let login = format!("{}@example.com", sample.user);
+    let token = place.ctl(&["token", "create", &login]).1;
+    let mut visitor =
+        Visitor::new().header("Authorization", &format!("Bearer {}", token.trim_end()));
+    let message = format!("/api/v1/messages/{}", sample.message.0);
+    let mut seen = async || {
+        let all = visitor.get(&place.url("/api/v1/messages")).await.json();
+        let one = visitor.get(&place.url(&message)).await.status.as_u16();
+        let told = visitor
+            .get(&place.url("/api/v1/notifications"))
+            .await
+            .json();
+        let contacts = visitor.get(&place.url("/api/v1/contacts")).await.text();
+        let table = visitor.get(&place.url("/api/v1/messages.csv")).await.text();
+        (
+            all["messages"].as_array().unwrap().len(),
+            one,
+            told["notifications"].as_array().unwrap().len(),
+            told["unread"].as_i64().unwrap(),
+            contacts.contains(&address) && table.contains(&address),
+        )
+    };
+    let activity = async || {
+        let sum = "SELECT (sum(opens) * 10 + sum(clicks))::bigint FROM activity";
+        place.database.count(sum, &[]).await
+    };
+
+    let before = (seen().await, activity().await);
+    place.ctl(&["consent", "restrict", &address]);
+    let frozen = (seen().await, activity().await);
+    place.ctl(&["consent", "restrict", &address, "--lift"]);
+    let after = (seen().await, activity().await);
+
+    assert_eq!(before, ((1, 200, 2, 2, true), 11));
+    assert_eq!(frozen, ((0, 404, 0, 0, false), 0));
+    assert_eq!(after, before);
+    assert_eq!(place.count("hits").await, 2);
+}
+
+/// C98: how many people, what kinds of data, from when to when.
+#[tokio::test]
+async fn breach_is_counted() {
+    let place = Place::open().await;
+    for _ in 0..3 {
+        let (sample, address) = place.message().await;
+        place.allow(&address).await;
+        place.hit(&sample, "open").await;
+    }
+    let tomorrow = (chrono::Utc::now() + chrono::TimeDelta::days(1))
+        .format("%Y-%m-%d")
+        .to_string();
+
+    let (status, json, complaint) = place.ctl(&["breach", "--json"]);
+    let (_, words, _) = place.ctl(&["breach"]);
+    let (_, later, _) = place.ctl(&["breach", "--json", "--since", &tomorrow]);
+
+    assert_eq!(status, 0, "{complaint}");
+    let found: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        (&found["recipients"], &found["users"]),
+        (&3.into(), &3.into())
+    );
+    let class = |word: &str| {
+        let classes = found["classes"].as_array().unwrap().iter();
+        classes
+            .filter(|class| class["data"].as_str().unwrap().starts_with(word))
+            .map(|class| (class["people"].clone(), class["rows"].clone()))
+            .next()
+            .unwrap()
+    };
+    assert_eq!(class("mail addresses"), (3.into(), 3.into()));
+    assert_eq!(class("hits"), (3.into(), 3.into()));
+    assert_eq!(class("evidence"), (3.into(), 6.into()));
+    assert!(found["classes"][0]["first"].is_string());
+    assert!(words.contains("up to 3 recipients"), "{words}");
+    let later: Value = serde_json::from_str(&later).unwrap();
+    assert_eq!(later["recipients"], 0);
+    // Every table of which somebody could ask is in a class, or holds nobody's data.
+    let named: Vec<&str> = common::db::breach::CLASSES
+        .iter()
+        .flat_map(|class| class.tables)
+        .copied()
+        .collect();
+    for rule in common::db::retention::RULES {
+        assert!(named.contains(&rule.table), "{}", rule.table);
+    }
+    assert!(place.ctl(&["audit", "acts"]).1.contains("breach-counted"));
 }
 
 /// The person who asked never to be asked may think again; nobody else may for them.
