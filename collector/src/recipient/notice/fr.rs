@@ -40,7 +40,7 @@ pub(super) const WORDING: Wording = Wording {
         (
             "Combien de temps",
             &[
-                "Seul ce qui se produit dans les {window} jours suivant l’envoi est enregistré. C’est effacé {hits} jours après, et les messages après {messages} jours.",
+                "Seul ce qui se produit dans les {window} jours suivant l’envoi est enregistré. Les données sont effacées au bout de {hits} jours, et les messages au bout de {messages} jours.",
                 "Une autorisation prend fin au bout de {grant} jours. La preuve de votre choix est conservée {proof} jours après sa fin ; un lien envoyé sert 30 minutes, celui d’un message de demande 30 jours.",
             ],
         ),
