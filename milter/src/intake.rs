@@ -18,7 +18,8 @@ use crate::{
 
 /// What was taken in.
 pub(crate) struct Intake {
-    /// The controller answerable, and the login in normal form; `None` if the login's domain is nobody's.
+    /// The controller answerable, and the login in normal form; `None` if the login's domain is nobody's, or the message
+    /// is written in the name of another controller.
     pub(crate) author: Option<(Controller, String)>,
     pub(crate) choice: Choice,
     /// Each once, without control addresses; `None` is what is no mailbox address.
@@ -71,6 +72,9 @@ impl Intake {
                 .map(String::into_bytes)
                 .collect()
         };
+        // Its recipients agreed with one organisation, and not that another observe them.
+        let author =
+            author.filter(|(controller, _)| !speaks_for_another(message, controller, config));
         Self {
             author,
             warnings: std::mem::take(&mut control.choice.warnings)
@@ -86,6 +90,27 @@ impl Intake {
             },
         }
     }
+}
+
+/// Tells whether the author's field names an address of another controller.
+fn speaks_for_another(message: &Message, own: &Controller, config: &Config) -> bool {
+    let others = || {
+        let others = config.controllers.iter().filter(|other| other.id != own.id);
+        others.flat_map(|other| &other.domains)
+    };
+    let names = |from: &str, domain: &str| {
+        let at = format!("@{}", domain.to_ascii_lowercase());
+        from.match_indices(&at).any(|(place, found)| {
+            let rest = from.split_at(place + found.len()).1;
+            !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+        })
+    };
+    message
+        .fields
+        .iter()
+        .filter(|field| field.is("from"))
+        .map(|field| String::from_utf8_lossy(&field.unfolded()).to_ascii_lowercase())
+        .any(|from| others().any(|domain| names(&from, domain)))
 }
 
 /// Returns what the user's feed keeps of a warning: its code and what it is about.
