@@ -111,6 +111,8 @@ fn header(about: &About<'_>, now: DateTime<Utc>) -> Map<String, Value> {
     let processing = |purpose: &str, description: &str, data: &[&str]| {
         json!({
             "purpose": purpose, "description": description, "data": data, "sensitive": false,
+            "storage": "servers of the controller and of those who operate them on its behalf",
+            "jurisdiction": controller.authority,
             "lawful_basis": basis, "collection": "requests of the recipient's mail program",
             "recipients": ["the sender of the message"], "retention": days(retention.hits),
             "recording_window": days(retention.recording_window),
