@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! `fairtrackctl ropa`: the register of processing (GDPR, Article 30) from the configuration as it is.
+//! `fairtrackctl ropa`: the register of processing (GDPR, Article 30) from the configuration as it is, and the risks that an
+//! impact assessment has to weigh.
 
 use common::{
     config::{Config, ConsentRule, Controller, MinAssurance, Period},
@@ -34,6 +35,7 @@ pub fn register(controller: &Controller, config: &Config) -> Value {
         MinAssurance::Recipient => "the recipient's own act only",
     };
     json!({
+        "version": VERSION,
         "article_30_1": {
             "a_controller": {
                 "name": controller.name, "address": controller.address, "contact": controller.contact,
@@ -70,12 +72,68 @@ pub fn register(controller: &Controller, config: &Config) -> Value {
                 "append-only consent log with a hash chain and signed heads", "TLS at the proxy",
                 "a sender sees only their own messages; administrators see totals"],
         },
+        "article_35_risks": RISKS
+            .iter()
+            .map(|(risk, measure)| json!({"risk": risk, "what_is_done": measure}))
+            .collect::<Vec<_>>(),
     })
 }
+
+/// The version of the register's form and of the list of risks.
+const VERSION: &str = "1";
+
+/// What an impact assessment has to weigh (GDPR, Article 35), and what the program does about it.
+const RISKS: [(&str, &str); 8] = [
+    (
+        "people are observed without knowing it",
+        "nothing goes in without consent; a visible line in every message; a page without sign-in",
+    ),
+    (
+        "consent is not free, or not proved",
+        "nothing pre-selected, no effect on mail, silence is no; exact texts, chained log, signed heads",
+    ),
+    (
+        "a robot agrees, or reports what no person did",
+        "reading changes nothing; an explicit choice by POST; machines are labelled and never told",
+    ),
+    (
+        "senders press people who refused",
+        "a refusal is not shown; nobody is asked twice in 180 days",
+    ),
+    (
+        "colleagues are watched by their employer",
+        "own domains are left alone unless the configuration says otherwise, which the doctor names",
+    ),
+    (
+        "an image that loaded is taken for a message that was read",
+        "pages say what a number means; no verdict is shown as certain that is not",
+    ),
+    (
+        "data leak, or are kept for ever",
+        "no IP address, no user agent, no destination; retention by table; `breach` counts what is there",
+    ),
+    (
+        "a restored backup undoes what people took back",
+        "a journal beside the database, replayed before the programs start",
+    ),
+];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn register_names_risks_and_what_is_done() {
+        let config = Config::for_testing();
+        let register = register(&config.controllers[0], &config);
+
+        let risks = register["article_35_risks"].as_array().unwrap();
+        assert_eq!(risks.len(), RISKS.len());
+        for risk in risks {
+            assert!(risk["risk"].is_string() && risk["what_is_done"].is_string());
+        }
+        assert_eq!(register["version"], VERSION);
+    }
 
     /// C92: every letter of Article 30(1), from the live configuration.
     #[test]
