@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use common::{
     address::Address,
-    config::{Controller, MultiRecipient, Users},
+    config::{ConsentRule, Controller, MultiRecipient, Users},
     consent::{self, Purpose, Rule, Standing},
     db::users::User,
     ids::UserId,
@@ -65,6 +65,22 @@ pub fn decide(case: &Case<'_>, now: DateTime<Utc>) -> Decision {
         }
         Err(reason) => Decision::Skip(reason),
     }
+}
+
+/// Tells whether an untracked message may invite its one recipient to choose: somebody of whom nothing is known yet, who
+/// could be asked by mail too.
+pub fn invites(case: &Case<'_>) -> bool {
+    let controller = case.controller;
+    let ([Some(recipient)], [standing]) = (case.recipients, case.standings) else {
+        return false;
+    };
+    controller.invite
+        && controller.consent == ConsentRule::Required
+        && before_consent(case).is_ok()
+        && *standing == Standing::default()
+        && !controller.owns(recipient.domain())
+        && !consent::is_role(recipient)
+        && !consent::is_list(recipient)
 }
 
 /// Tells whether the decision depends on consent, so that it must be looked up.
@@ -215,7 +231,7 @@ impl Display for Purposes {
 #[cfg(test)]
 mod tests {
     use common::{
-        config::{Config, ConsentRule},
+        config::Config,
         consent::{Author, Event, Profile, Scope, State},
     };
 

@@ -5,11 +5,13 @@ use chrono::Utc;
 use serde_json::json;
 
 use common::{
+    address::Address,
     config::Controller,
     db::{
-        Connection, DbError, controllers,
+        Connection, DbError, consent_requests, controllers,
         links::NewLink,
         messages::{self, NewMessage, Registration},
+        standings,
         users::{Changes, User},
     },
     ids::MessageId,
@@ -86,6 +88,26 @@ pub(crate) async fn register(
 ) -> Result<(), Unavailable> {
     let mut loan = database.lend().await?;
     let answer = write(registration, settings, loan.connection()).await;
+    loan.settle(answer)
+}
+
+/// Claims the right to invite a recipient to choose; false if they were asked before.
+///
+/// # Errors
+///
+/// Fails if the database does.
+pub(crate) async fn claim_invitation(
+    controller: &Controller,
+    recipient: &Address,
+    settings: &Settings,
+    database: &Database,
+) -> Result<bool, Unavailable> {
+    let hash = standings::suppression_hash(&settings.keys, recipient);
+    let mut loan = database.lend().await?;
+    let answer =
+        consent_requests::claim_invitation(&controller.id, &hash, Utc::now(), loan.connection())
+            .await
+            .map_err(DbError::from);
     loan.settle(answer)
 }
 

@@ -50,6 +50,8 @@ enum Fate {
         opens: bool,
         links: usize,
     },
+    /// Nothing is observed, and a line invites the recipient to choose.
+    Invited,
     Untouched(SkipReason),
     /// Untouched, but for our own artefacts in what it quotes.
     Unwrapped(SkipReason),
@@ -115,6 +117,8 @@ pub(crate) async fn treat(
             let opens = if opens { "yes" } else { "no" };
             tracing::info!("{queue_id}: instrumented opens={opens} links={links}");
         }
+        // To the sender it is like any other; the recipient will know.
+        Fate::Invited => tracing::info!("{queue_id}: untouched: untracked"),
         Fate::Untouched(reason) => tracing::info!("{queue_id}: untouched: {}", reason.code()),
         Fate::Unwrapped(reason) => {
             tracing::info!("{queue_id}: untouched: {} unwrapped=yes", reason.code());
@@ -169,6 +173,12 @@ impl Treatment<'_> {
             controller,
             user,
         };
+        if decision == Decision::Skip(SkipReason::Untracked)
+            && policy::invites(&case)
+            && let Some(outcome) = self.invite(&draft, &mut charge).await
+        {
+            return outcome;
+        }
         let (reason, record) = match decision {
             Decision::Skip(reason) => (reason, Record::default()),
             Decision::Instrument(purposes) => {
@@ -257,6 +267,48 @@ impl Treatment<'_> {
                 links: made.links.len(),
             },
         })
+    }
+
+    /// Puts in a line that invites the recipient to choose, and nothing else; `None` if it cannot be, or was done before.
+    async fn invite(&mut self, draft: &Draft<'_>, charge: &mut Charge) -> Option<Outcome> {
+        let [Some(recipient)] = draft.intake.recipients.as_slice() else {
+            return None;
+        };
+        if !self.affords(charge) {
+            return None;
+        }
+        let order = Order {
+            controller: draft.controller.clone(),
+            language: draft.user.language().unwrap_or(draft.controller.language),
+            id: MessageId::random(),
+            purposes: Purposes::default(),
+        };
+        let (id, rewriting) = (order.id, self.rewriting());
+        let worked = self
+            .milter
+            .workshop
+            .work(move || rewriting.instrument(&order));
+        let Ok((Ok(made), record)) = worked.await else {
+            return None;
+        };
+        if !self.channel.outlet.has_room_for(made.reply.len()) {
+            return None;
+        }
+        let (settings, database) = (self.settings, &self.milter.database);
+        let claimed =
+            registry::claim_invitation(draft.controller, recipient, settings, database).await;
+        if !claimed.is_ok_and(|is_ours| is_ours) {
+            return None;
+        }
+        // The recipient's page finds the message by the name that the line carries.
+        let registration = draft.registration(id, Err(SkipReason::Untracked), &record);
+        match registry::register(&registration, settings, database).await {
+            Ok(()) => Some(Outcome {
+                reply: made.reply,
+                fate: Fate::Invited,
+            }),
+            Err(_unavailable) => Some(self.as_it_came(SkipReason::Database)),
+        }
     }
 
     /// Writes an untouched message down. If that fails the log still has the reason.

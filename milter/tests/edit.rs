@@ -379,6 +379,28 @@ fn reasons_for_messages_without_anything_to_do() {
 }
 
 #[test]
+fn plan_for_neither_purpose_puts_in_one_line_that_invites() {
+    let part = "Content-Type: text/html; charset=utf-8\r\n\r\n<p>See <a href=\"https://a.example/x\">x</a></p>";
+    let both = multipart(
+        "alternative",
+        &[&plain("See https://a.example/x\r\n"), part],
+    );
+
+    for (raw, lines) in [(both, 2), (plain("hi\r\n"), 1), (html("<p>hi</p>"), 1)] {
+        let made = run(&raw, false, Links::No).0.unwrap();
+        let text = String::from_utf8(made.body).unwrap();
+
+        assert!(!made.opens && made.links.is_empty() && made.header_edits.is_empty());
+        let found = text
+            .matches("Nothing is recorded about this message.")
+            .count();
+        assert_eq!(found, lines, "{text}");
+        assert_eq!(text.matches(&format!("{BASE}/c/")).count(), lines);
+        assert!(!text.contains("<img") && !text.contains("/l/") && !text.contains("/o/"));
+    }
+}
+
+#[test]
 fn plain_text_alone_is_instrumented_if_its_links_may_be() {
     let (result, record) = run(
         &plain("See https://a.example/x.\r\n-- \r\nAnna\r\n"),

@@ -69,6 +69,7 @@ fn settings(controller: &Controller, retention: &Retention) -> Value {
             MultiRecipient::Split => "split",
         },
         "internal": controller.internal,
+        "invite": controller.invite,
         "opens": controller.opens,
         "links": controller.links,
         "text_links": controller.text_links,

@@ -81,9 +81,6 @@ pub enum RequestError {
 /// How long the link in a request works, and the question stands.
 pub const LIFETIME: TimeDelta = TimeDelta::days(30);
 
-/// How long nobody asks the same person again.
-pub const PAUSE: TimeDelta = TimeDelta::days(180);
-
 /// The most people that a user may ask in a day.
 pub const PER_DAY: i64 = 20;
 
@@ -193,7 +190,14 @@ async fn note(
     if consent_requests::by_user_since(id, user.user_id(), day, connection).await? >= PER_DAY {
         return Ok(Outcome::DailyLimit);
     }
-    if consent_requests::was_asked_since(id, address_hash, now - PAUSE, connection).await? {
+    if consent_requests::was_asked_since(
+        id,
+        address_hash,
+        now - consent_requests::PAUSE,
+        connection,
+    )
+    .await?
+    {
         return Ok(Outcome::NotNow);
     }
     let one = std::slice::from_ref(&request.address);

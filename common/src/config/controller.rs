@@ -44,6 +44,10 @@ pub struct Controller {
     /// untouched. `split` is taken and does as `never` does, with a warning: copies are not made yet. Default: `all`.
     #[serde(default)]
     pub multi_recipient: MultiRecipient,
+    /// Whether a message to somebody who was never asked carries, instead of artefacts, one line that invites to choose: at
+    /// most once in 180 days for each recipient, and nothing is observed. Default: false.
+    #[serde(default)]
+    pub invite: bool,
     /// Whether recipients in the controller's own domains may be observed. Default: false.
     #[serde(default)]
     pub internal: bool,

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `consent_requests`: who was asked when, by keyed hash, so that nobody is asked too often.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::{QueryResult, prelude::*};
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncConnection, RunQueryDsl};
 use uuid::Uuid;
 
-use super::{Connection, schema::consent_requests};
+use super::{Connection, consent_events, schema::consent_requests};
 use crate::ids::{ControllerId, UserId};
 
 /// A request that was sent.
@@ -27,6 +27,39 @@ pub async fn create(request: &NewRequest<'_>, connection: &mut Connection) -> Qu
         .execute(connection)
         .await?;
     Ok(())
+}
+
+/// How long nobody asks the same person again.
+pub const PAUSE: TimeDelta = TimeDelta::days(180);
+
+/// Claims the right to invite somebody in a message; false if somebody asked or invited them within [`PAUSE`].
+///
+/// An invitation is the organisation's: it names no user, and counts against nobody's limit.
+pub async fn claim_invitation(
+    controller: &ControllerId,
+    address_hash: &[u8],
+    now: DateTime<Utc>,
+    connection: &mut Connection,
+) -> QueryResult<bool> {
+    connection
+        .transaction(async |connection| {
+            // Whoever asks by mail holds the same lock.
+            consent_events::lock(controller, connection).await?;
+            let since = now - PAUSE;
+            if was_asked_since(controller, address_hash, since, connection).await? {
+                return Ok(false);
+            }
+            let invitation = NewRequest {
+                controller_id: controller.as_str(),
+                request_id: Uuid::new_v4(),
+                user_id: Uuid::nil(),
+                address_hash,
+                at: now,
+            };
+            create(&invitation, connection).await?;
+            Ok(true)
+        })
+        .await
 }
 
 /// Tells whether an address was asked since then, by whomever.

@@ -110,6 +110,10 @@ impl Disclosure<'_> {
     }
 
     fn words(&self) -> (String, &'static str) {
+        if !self.purposes.opens && !self.purposes.links {
+            let (sentence, invitation) = self.invitation();
+            return (sentence.to_owned(), invitation);
+        }
         let both = self.purposes.opens && self.purposes.links;
         let pick = |opens, links, either| match self.purposes {
             _ if both => either,
@@ -186,12 +190,36 @@ impl Disclosure<'_> {
     }
 }
 
+impl Disclosure<'_> {
+    /// Returns what a message says that reports nothing, to somebody who was never asked.
+    fn invitation(&self) -> (&'static str, &'static str) {
+        match self.language {
+            Language::En => (
+                "Nothing is recorded about this message. May the sender see when images load and links are followed?",
+                "Choose",
+            ),
+            Language::Pl => (
+                "W tej wiadomości niczego się nie rejestruje. Czy nadawca może widzieć, kiedy wczytano obrazy i otwarto łącza?",
+                "Wybierz",
+            ),
+            Language::De => (
+                "Zu dieser Nachricht wird nichts aufgezeichnet. Darf der Absender sehen, wann Bilder geladen und Links aufgerufen werden?",
+                "Wählen",
+            ),
+            Language::Fr => (
+                "Rien n'est enregistré au sujet de ce message. L'expéditeur peut-il savoir quand les images sont chargées et les liens ouverts ?",
+                "Choisir",
+            ),
+        }
+    }
+}
+
 /// Returns every sentence that may stand in a message, as one line and with the words of its link, in the language's own
 /// letters and in ASCII: to recognise them in quoted text.
 pub(crate) fn known_lines() -> HashSet<String> {
     let mut lines = HashSet::new();
     for language in Language::ALL {
-        for (opens, links) in [(true, true), (true, false), (false, true)] {
+        for (opens, links) in [(true, true), (true, false), (false, true), (false, false)] {
             for consent in [ConsentRule::Required, ConsentRule::NotRequired] {
                 let disclosure = Disclosure {
                     language,

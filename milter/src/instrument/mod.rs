@@ -48,7 +48,7 @@ use crate::{
     message::{HeaderEdit, Message},
 };
 
-/// What is to be put into one message.
+/// What is to be put into one message. A plan for neither purpose puts in one line that invites the recipient to choose.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'a> {
     pub controller: &'a Controller,
@@ -58,6 +58,12 @@ pub struct Plan<'a> {
     pub message: MessageId,
     pub opens: bool,
     pub links: Links,
+}
+
+impl Plan<'_> {
+    fn is_invitation(&self) -> bool {
+        !self.opens && self.links == Links::No
+    }
 }
 
 /// A tracked link, as it is recorded.
@@ -286,9 +292,11 @@ fn put_together(
         edit.index = u32::from(message.first(name).is_some());
         header_edits.push(edit);
     }
-    let (choices, purposes) = (&artefacts.choices, artefacts.purposes.names());
-    let consent = format!("<{choices}>; purposes=\"{purposes}\"");
-    header_edits.push(HeaderEdit::add("Tracking-Consent", &consent));
+    if !plan.is_invitation() {
+        let (choices, purposes) = (&artefacts.choices, artefacts.purposes.names());
+        let consent = format!("<{choices}>; purposes=\"{purposes}\"");
+        header_edits.push(HeaderEdit::add("Tracking-Consent", &consent));
+    }
     let mut message = Message {
         fields: message.fields.clone(),
         body: body.finish(),
@@ -304,6 +312,14 @@ fn put_together(
 fn decide(works: &mut [Work<'_>], session: &Session<'_>) -> Result<Purposes, SkipReason> {
     let plan = session.plan;
     let mut has_pixel = false;
+    let mut inviting = plan.is_invitation().then(|| {
+        let is_html = |work: &Work<'_>| matches!(work.planned, Some(Planned::Html(_)));
+        if works.iter().any(is_html) {
+            BodyKind::Html
+        } else {
+            BodyKind::Plain
+        }
+    });
     for work in works.iter_mut() {
         let is_pixel_here = match &work.planned {
             Some(Planned::Html(_)) => plan.opens && !has_pixel,
@@ -312,7 +328,12 @@ fn decide(works: &mut [Work<'_>], session: &Session<'_>) -> Result<Purposes, Ski
         };
         has_pixel |= is_pixel_here;
         let has_links = work.record.links.iter().any(|link| link.ordinal.is_some());
-        if is_pixel_here || has_links {
+        // The plain text beside HTML tells too.
+        let invites_here = inviting == Some(work.kind) && work.has_content();
+        if invites_here {
+            inviting = None;
+        }
+        if is_pixel_here || has_links || invites_here {
             work.record.outcome = Outcome::Edited;
             work.record.reason = None;
             work.record.pixel = is_pixel_here;
