@@ -381,6 +381,98 @@ async fn mailed_link_allows_once() {
     assert_eq!(visitor.get(&sample.pixel()).await.status, 200);
 }
 
+/// C53, C55, C56, C77, P7, P10: the mandatory fields of ISO/IEC TS 27560, the page's two scopes, its language and its text.
+#[tokio::test]
+async fn receipt_says_everything_that_the_standard_asks() {
+    let place = Place::open().await;
+    let (sample, address) = place.message().await;
+    // From the message's page, so that its sender is offered as the narrower scope.
+    Visitor::new()
+        .post_form(&place.choices(sample.message), &[("act", "link")])
+        .await;
+    let link = place.link_in(&place.mail.next().await);
+    let link = format!("{}?lang=de", link.split('?').next().unwrap());
+    let mut visitor = Visitor::new();
+    let page = visitor.get(&link).await;
+    let text = page.text();
+    let notice = hidden(&page, "notice");
+    let chosen = visitor
+        .post_form(
+            &link,
+            &[
+                ("act", "choose"),
+                ("open", "allow"),
+                ("click", "refuse"),
+                ("scope", "sender"),
+                ("notice", &notice),
+            ],
+        )
+        .await;
+    let session = hidden(&chosen, "session");
+    let receipt = visitor
+        .post_form(
+            &place.url("/c/mine"),
+            &[("session", &session), ("act", "receipt-json")],
+        )
+        .await
+        .json();
+
+    for scope in ["sender", "controller"] {
+        assert!(text.contains(&format!("name=\"scope\" value=\"{scope}\"")));
+    }
+    for field in [
+        "/schema_version",
+        "/record_id",
+        "/document_id",
+        "/subject_ref",
+        "/address",
+        "/controller/name",
+        "/controller/address",
+        "/controller/contact",
+        "/controller/role",
+        "/controller/authority",
+        "/processing/0/purpose",
+        "/processing/0/description",
+        "/processing/0/data/0",
+        "/processing/0/sensitive",
+        "/processing/0/lawful_basis",
+        "/processing/0/collection",
+        "/processing/0/recipients/0",
+        "/processing/0/storage",
+        "/processing/0/jurisdiction",
+        "/processing/0/retention",
+        "/processing/0/withdrawal/url",
+        "/processing/0/withdrawal/method",
+        "/rights",
+        "/notices/0/sha256",
+        "/events/0/event_id",
+        "/events/0/purpose",
+        "/events/0/scope/kind",
+        "/events/0/state",
+        "/events/0/event_type",
+        "/events/0/entity",
+        "/events/0/method",
+        "/events/0/at",
+        "/events/0/language",
+        "/events/0/profile",
+        "/events/1/valid_until",
+    ] {
+        let found = receipt.pointer(field);
+        assert!(
+            found.is_some_and(|found| !found.is_null()),
+            "{field}: {receipt:#}"
+        );
+    }
+    assert_eq!(receipt["events"][1]["state"], "granted");
+    assert_eq!(receipt["events"][1]["scope"]["kind"], "sender");
+    assert_eq!(receipt["events"][1]["language"], "de");
+    assert_eq!(receipt["events"][1]["notice_sha256"], notice.as_str());
+    // The text itself, word for word as it stood on the page.
+    let kept = receipt["notices"][0].to_string();
+    assert!(kept.contains("Ihre Einwilligung: Artikel 6"), "{kept}");
+    assert!(!text.contains(&address));
+}
+
 /// C66, C76: what was agreed to is the text that was shown.
 #[tokio::test]
 async fn text_that_changed_meanwhile_is_not_agreed_to() {

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Consent from end to end: what Postfix delivers, and what the collector keeps of it.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use harness::{
+    dkim::Signature,
+    messages::Message,
+    needs, samples,
+    sink::Delivery,
+    site::{ALICE, ANNA, BOB, Said, Site},
+    smtp::Session,
+    web::{MAIL_PROGRAM, Visitor},
+};
+
+const DAVE: &str = "dave@recipient.test";
+
+async fn says(site: &Site, address: &str, purpose: &str, state: &str) {
+    let client = site.database.connect().await;
+    client
+        .execute(
+            "INSERT INTO subjects (controller_id, subject_ref, address, base_address)
+             VALUES ('example', gen_random_uuid(), $1, $1) ON CONFLICT DO NOTHING",
+            &[&address],
+        )
+        .await
+        .unwrap();
+    let subject = "SELECT subject_ref FROM subjects WHERE address = $1";
+    let subject = client.query_one(subject, &[&address]).await.unwrap().get(0);
+    samples::say(&client, subject, purpose, state).await;
+}
+
+/// C1, C2, C3: nothing, the image alone, links alone, both; each only where the person agreed and the user asks.
+#[tokio::test]
+async fn purposes_go_in_one_by_one() {
+    needs!(PostgreSql, Postfix, OpenDkim);
+    let site = Site::start().await;
+    site.user(ALICE).await;
+    let _milter = site.installation.start_milter().await;
+
+    for (address, purposes) in [
+        ("none@recipient.test", &[][..]),
+        ("opens@recipient.test", &["open"]),
+        ("links@recipient.test", &["click"]),
+        ("both@recipient.test", &["open", "click"]),
+    ] {
+        for purpose in purposes {
+            says(&site, address, purpose, "granted").await;
+        }
+        let message = Message::new(ALICE, address).build();
+        let delivery = site.deliver(ALICE, &[address], &message).await;
+        let ours = site.artefacts(&delivery);
+
+        let found = (ours.pixels.len(), ours.links.len());
+        let expected = (
+            usize::from(purposes.contains(&"open")),
+            usize::from(purposes.contains(&"click")),
+        );
+        assert_eq!(found, expected, "{address}");
+        assert_eq!(ours.choices.len(), usize::from(!purposes.is_empty()));
+        assert_eq!(ours.field.is_some(), !purposes.is_empty(), "{address}");
+        // C22: whose mail it is, and who gets it, stands in no URL.
+        for url in ours.pixels.iter().chain(&ours.links).chain(&ours.choices) {
+            let url = url.to_lowercase();
+            for word in ["recipient.test", "alice", "20261124120000"] {
+                assert!(!url.contains(word), "{word} is in {url}");
+            }
+        }
+    }
+}
+
+/// C6, C8, C28, C84: from the commit on, nothing is kept of the message before and nothing goes into the next; and the
+/// milter's log has one word for all of it.
+#[tokio::test]
+async fn withdrawal_counts_for_the_hit_before_and_the_message_after() {
+    needs!(PostgreSql, Postfix, OpenDkim);
+    let site = Site::start().await;
+    site.user(ALICE).await;
+    site.says(BOB, Said::Yes).await;
+    site.says(DAVE, Said::No).await;
+    let milter = site.installation.start_milter().await;
+    let _collector = site.installation.start_collector().await;
+    let message = Message::new(ALICE, BOB).build();
+    let mut reader = Visitor::with_agent(MAIL_PROGRAM);
+    let hits = "SELECT count(*) FROM hits";
+
+    let first = site.deliver(ALICE, &[BOB], &message).await;
+    let ours = site.artefacts(&first);
+    reader.get(&ours.pixels[0]).await;
+    let kept = site.database.count(hits, &[]).await;
+    let withdrawn = reader
+        .post_form(&ours.choices[0], &[("Tracking-Consent", "Withdraw")])
+        .await;
+    let pixel = reader.get(&ours.pixels[0]).await;
+    let link = reader.get(&ours.links[0]).await;
+    let second = site.deliver(ALICE, &[BOB], &message).await;
+    let refused = Message::new(ALICE, DAVE).build();
+    site.deliver(ALICE, &[DAVE], &refused).await;
+
+    assert_eq!((kept, withdrawn.status.as_u16()), (1, 200));
+    // C30, C31: answered as ever.
+    assert_eq!((pixel.status.as_u16(), link.status.as_u16()), (200, 302));
+    assert_eq!(site.database.count(hits, &[]).await, 0);
+    assert_eq!(second.without_trace_and_signature(), message);
+    let log = milter.log().to_string();
+    assert_eq!(log.matches("untouched: untracked").count(), 2, "{log}");
+    for word in ["denied", "withdrawn", "refus", "recipient.test", "alice"] {
+        assert!(
+            !log.to_lowercase().contains(word),
+            "{word} is in the log:\n{log}"
+        );
+    }
+}
+
+/// C10, C14, C94: a message in another organisation's name, and mail within one's own, are left alone whatever was
+/// granted.
+#[tokio::test]
+async fn other_organisations_and_colleagues_are_left_alone() {
+    needs!(PostgreSql, Postfix, OpenDkim);
+    let second = toml::toml! {
+        id = "second"
+        name = "Second GmbH"
+        address = "Hauptstr. 1, Berlin"
+        contact = "privacy@second.example"
+        authority = "BfDI"
+        domains = ["second.example"]
+        public_url = "http://localhost:1"
+    };
+    let database = harness::database::Database::start().await;
+    let site = Site::with(database, |builder| builder.controller(second)).await;
+    site.user(ALICE).await;
+    site.says(BOB, Said::Yes).await;
+    site.says("colleague@example.com", Said::Yes).await;
+    let _milter = site.installation.start_milter().await;
+
+    for (from, to, fields) in [
+        ("Boss <boss@second.example>", BOB, 0),
+        ("Alice <sales@example.com>", BOB, 1),
+        (ALICE, "colleague@example.com", 0),
+    ] {
+        let message = Message::new(ALICE, to).field("From", from).build();
+        let delivery = site.deliver(ALICE, &[to], &message).await;
+        let ours = site.artefacts(&delivery);
+
+        assert_eq!(ours.pixels.len(), fields, "{from} to {to}");
+        if fields == 0 {
+            assert_eq!(delivery.without_trace_and_signature(), message);
+        }
+    }
+}
+
+/// Off by default. Switched on, whoever was never asked finds one line in a message that observes nothing, and only once.
+#[tokio::test]
+async fn invitation_is_one_line_once_and_observes_nothing() {
+    needs!(PostgreSql, Postfix, OpenDkim, Dkimpy);
+    let database = harness::database::Database::start().await;
+    let site = Site::with(database, |builder| builder.set("controller.invite", true)).await;
+    site.installation.ctl(&["migrate"]);
+    site.user(ALICE).await;
+    site.user(ANNA).await;
+    site.says(DAVE, Said::No).await;
+    let milter = site.installation.start_milter().await;
+    let _collector = site.installation.start_collector().await;
+    let message = Message::new(ALICE, BOB).build();
+
+    let first = site.deliver(ALICE, &[BOB], &message).await;
+    let ours = site.artefacts(&first);
+    for (login, recipients) in [
+        (ALICE, &[BOB][..]),
+        (ANNA, &[BOB]),
+        (ALICE, &[DAVE]),
+        (ALICE, &["info@recipient.test"]),
+        (ALICE, &["dev@lists.recipient.test"]),
+        (ALICE, &["eve@recipient.test", "mallory@recipient.test"]),
+    ] {
+        let message = Message::new(login, recipients[0]).build();
+        let delivery = site.deliver(login, recipients, &message).await;
+        assert_eq!(
+            delivery.without_trace_and_signature(),
+            message,
+            "{login} to {recipients:?}"
+        );
+    }
+
+    assert!(ours.pixels.is_empty() && ours.links.is_empty() && ours.text_links.is_empty());
+    assert_eq!(ours.choices.len(), 1);
+    assert_eq!(ours.text_choices, ours.choices);
+    assert_eq!(ours.field, None);
+    assert_eq!(site.signer.verify(&first.message), Signature::Valid);
+    assert!(!milter.log().to_string().contains("instrumented"));
+    let asked = "SELECT count(*) FROM consent_requests";
+    assert_eq!(site.database.count(asked, &[]).await, 1);
+    let observed =
+        "SELECT count(*) FROM messages WHERE opens OR links OR reason IS DISTINCT FROM 'untracked'";
+    assert_eq!(site.database.count(observed, &[]).await, 0);
+    // The line leads to the page, and the page to a link for the mailbox.
+    let mut reader = Visitor::new();
+    let page = reader.get(&ours.choices[0]).await;
+    assert!(
+        page.text()
+            .contains("Nothing is recorded about this message")
+    );
+    reader.post_form(&ours.choices[0], &[("act", "link")]).await;
+    let mail = site.sink.next().await;
+    assert_eq!(mail.recipients, [BOB]);
+    // Who was invited is not asked by mail as well.
+    let token = site.installation.ctl(&["token", "create", ALICE]);
+    let mut sender = Visitor::new().header("Authorization", &format!("Bearer {}", token.trim()));
+    let request = serde_json::json!({"recipient": BOB, "purposes": ["open"]});
+    let url = format!("{}/api/v1/consent-requests", site.installation.url());
+    sender.send_json("POST", &url, &request).await;
+    assert_eq!(site.database.count(asked, &[]).await, 1);
+    assert!(site.sink.take().is_none());
+}
+
+/// C7, C16, C17, C18: everything that people send, octet for octet, to somebody who did not agree.
+#[tokio::test]
+async fn corpus_arrives_octet_for_octet_without_consent() {
+    needs!(PostgreSql, Postfix, OpenDkim);
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/corpus/messages");
+    if !corpus.is_dir() {
+        println!("skipped: no mail corpus beside the checkout");
+        return;
+    }
+    let site = Site::start().await;
+    site.user(ALICE).await;
+    site.says(DAVE, Said::No).await;
+    let milter = site.installation.start_milter().await;
+    let mut cases = Vec::new();
+    messages_below(&corpus, &mut cases);
+
+    let mut arrived: [BTreeMap<String, Vec<u8>>; 2] = Default::default();
+    // Once through the milter, once past it: Postfix itself changes the one or the other.
+    for (way, found) in arrived.iter_mut().enumerate() {
+        let mut expected = 0;
+        for (number, path) in cases.iter().enumerate() {
+            let mut message = format!("X-Case: {number}\r\n").into_bytes();
+            message.extend(with_crlf(&fs::read(path).unwrap()));
+            let recipient = if number % 2 == 0 { BOB } else { DAVE };
+            let reply = if way == 0 {
+                site.submit(ALICE, &[recipient], &message).await
+            } else {
+                let mut session = Session::open(site.postfix.local_port()).await;
+                session.send(ALICE, &[recipient], &message).await
+            };
+            expected += usize::from(reply.code == 250);
+        }
+        for _ in 0..expected {
+            let delivery = site.sink.next().await;
+            let case = delivery.field("X-Case").unwrap();
+            found.insert(case, stripped(&delivery, way));
+        }
+    }
+
+    let [through, past] = arrived;
+    assert!(through.len() > 300 && through.len() == past.len());
+    for (case, message) in through {
+        let path = &cases[case.parse::<usize>().unwrap()];
+        assert!(message == past[&case], "{} was changed", path.display());
+    }
+    let log = milter.log().to_string();
+    assert!(!log.contains("instrumented"), "{log}");
+}
+
+fn stripped(delivery: &Delivery, way: usize) -> Vec<u8> {
+    if way == 0 {
+        delivery.without_trace_and_signature()
+    } else {
+        delivery.without_trace()
+    }
+}
+
+fn messages_below(folder: &Path, found: &mut Vec<PathBuf>) {
+    let mut entries: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            messages_below(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
+fn with_crlf(raw: &[u8]) -> Vec<u8> {
+    let mut message = Vec::with_capacity(raw.len() + raw.len() / 40);
+    for line in raw.split_inclusive(|octet| *octet == b'\n') {
+        match line.strip_suffix(b"\n") {
+            Some(bare) => {
+                message.extend(bare.strip_suffix(b"\r").unwrap_or(bare));
+                message.extend(b"\r\n");
+            }
+            None => message.extend(line),
+        }
+    }
+    message
+}
