@@ -305,6 +305,8 @@ impl Treatment<'_> {
         match registry::register(&registration, settings, database).await {
             Ok(()) => Some(Outcome {
                 reply: made.reply,
+                // The row claims no instrumentation.
+                claim: None,
                 fate: Fate::Invited,
             }),
             Err(_unavailable) => Some(self.as_it_came(SkipReason::Database)),

@@ -289,10 +289,11 @@ mod tests {
     use super::*;
 
     fn unreachable() -> Database {
-        Database::new(Db::new(&config::Database {
+        let database = config::Database {
             url: "postgres://nobody@127.0.0.1:1/nothing".to_owned().into(),
             ..config::Database::default()
-        }))
+        };
+        Database::new(Db::new(&database, config::Part::Milter))
     }
 
     fn row(number: u128) -> Row {

@@ -32,6 +32,8 @@ pub enum Command {
     /// Check the consent log, and show what administrators did
     #[command(subcommand)]
     Audit(super::audit::Command),
+    /// Count what a breach would touch: people, kinds of data, time (GDPR, Article 33)
+    Breach(super::breach::Options),
     /// Judge hits, one JSON object a line on standard input, and write one verdict a line
     Classify {
         /// Give the verdict at the moment of the hit, before later hits are known
@@ -50,7 +52,7 @@ pub enum Command {
     #[command(subcommand)]
     Link(super::link::Command),
     /// Bring the schema of the database up to date
-    Migrate,
+    Migrate(super::migrate::Options),
     /// Look after the lists that tell whose network an address belongs to
     #[command(subcommand)]
     Networks(super::networks::Command),

@@ -16,7 +16,10 @@ use common::{
 use super::finding::Finding;
 
 pub(super) async fn examine(config: &Config) -> Vec<Finding> {
-    let attempt = tokio::time::timeout(PATIENCE, db::connect(config.database.url_of(Part::Collector)));
+    let attempt = tokio::time::timeout(
+        PATIENCE,
+        db::connect(config.database.url_of(Part::Collector)),
+    );
     let advice = "start PostgreSQL and check \"database.url\"; with peer authentication run this as the programs' user: runuser -u fairtrack -- fairtrackctl doctor";
     let mut connection = match attempt.await {
         Ok(Ok(connection)) => connection,
