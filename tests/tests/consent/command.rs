@@ -248,7 +248,8 @@ async fn large_import_is_read_in_pieces() {
         assert!(applied.contains(line), "{line}: {applied}");
     }
     assert_eq!(lines, 100_000);
-    assert_eq!(place.count("consent_events").await, 100_000);
+    // Ten thousand people agreed twice.
+    assert_eq!(place.count("consent_events").await, 110_000);
     // Ten times the rows, and hardly more memory.
     assert!(
         most < little + 16 * 1024,
@@ -351,7 +352,6 @@ async fn malformed_file_changes_nothing_and_each_bad_row_is_named() {
         b"a@elsewhere.example,both,granted,controller,2026-11-01,\xff,7,\n".to_vec(),
         "UTF-8",
     ));
-    let before = place.dump();
 
     for (row, word) in &rows {
         let file = [header.as_bytes(), good.as_bytes(), row, good.as_bytes()].concat();
@@ -386,7 +386,15 @@ async fn malformed_file_changes_nothing_and_each_bad_row_is_named() {
         assert_eq!(status, 1, "{file:?}");
     }
 
-    assert_eq!(place.dump(), before);
+    for table in [
+        "subjects",
+        "consent_events",
+        "consent_evidence",
+        "suppressions",
+    ] {
+        assert_eq!(place.count(table).await, 0, "{table}");
+    }
+    assert_eq!(place.count("acts WHERE act = 'import'").await, 0);
 }
 
 fn large_file(place: &Place, rows: u32) -> String {

@@ -8,6 +8,7 @@ use harness::{
     cpu::Family,
     database::Database,
     installation::{Installation, Program},
+    log::PATIENCE,
     samples::Sample,
     sink::{Delivery, Sink},
     web::{Answer, Visitor},
@@ -210,6 +211,19 @@ pub(crate) fn link_in(delivery: &Delivery, start: &str) -> String {
     let found = urls(&text_of(delivery), start);
     assert_eq!(found.len(), 1, "{found:?}");
     found.first().unwrap().clone()
+}
+
+/// Waits until so many hits are kept: where the database was slow, an answered hit waits in the log first.
+pub(crate) async fn wait_for_hits(database: &Database, wanted: i64) {
+    let kept = async || database.count("SELECT count(*) FROM hits", &[]).await;
+    let waiting = async {
+        while kept().await != wanted {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting)
+        .await
+        .unwrap_or_else(|_late| panic!("not {wanted} hits"));
 }
 
 /// Returns the text of a mail.

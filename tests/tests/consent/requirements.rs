@@ -148,35 +148,6 @@ fn proxy_examples_keep_no_access_log() {
     }
 }
 
-/// C93: what protects recipients less than the default is lawful here and there, and never unnoticed.
-#[tokio::test]
-async fn doctor_names_what_is_weaker_than_default() {
-    let database = Database::start().await;
-    let plain = Installation::on(&database).write();
-    let weak = Installation::on(&database)
-        .set("retention.hits", "400d")
-        .set("retention.messages", "400d")
-        .set("controller.internal", true)
-        .set("controller.consent", "not-required")
-        .set("controller.basis", "A contract says so.")
-        .write();
-    let found = |installation: &Installation| {
-        let output = installation.run("fairtrackctl", &["doctor"], b"");
-        String::from_utf8(output.stdout).unwrap()
-    };
-
-    assert!(!found(&plain).contains("weaker than default"));
-    let weak = found(&weak);
-    for word in [
-        "\"retention.hits\" is longer than 90d",
-        "\"retention.messages\"",
-        "colleagues",
-        "not asked",
-    ] {
-        assert!(weak.contains(word), "{word}: {weak}");
-    }
-}
-
 /// C96: what is asked of consent is in the log of acts, from the first start on, and once for each change.
 #[tokio::test]
 async fn changed_settings_are_written_down() {

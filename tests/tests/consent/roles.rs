@@ -133,7 +133,7 @@ async fn roles_are_made_once_for_a_cluster() {
     one.execute(&format!("DROP ROLE {name}")).await;
 }
 
-/// Roles are chosen in the configuration, and the doctor says who could switch the log's triggers off.
+/// The doctor says who could switch the log's triggers off.
 #[tokio::test]
 async fn doctor_says_who_owns_the_log() {
     let database = Database::start().await;
@@ -147,5 +147,5 @@ async fn doctor_says_who_owns_the_log() {
     };
 
     assert!(found(&separate).contains("can only add to the consent log"));
-    assert!(found(&together).contains("as owner of the tables"));
+    assert!(found(&together).contains("is a superuser"));
 }

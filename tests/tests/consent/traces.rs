@@ -12,7 +12,7 @@ use harness::{
 };
 use serde_json::json;
 
-use crate::place::{hidden, link_in};
+use crate::place::{hidden, link_in, wait_for_hits};
 
 const PLACE: &str = "203.0.113.7";
 const AGENT: &str =
@@ -89,10 +89,7 @@ async fn day_of_traffic_leaves_nothing_that_it_should_not() {
         let answer = sender.get(&format!("{base}/api/v1/{path}")).await;
         assert_eq!(answer.status, 200);
     }
-    assert_eq!(
-        site.database.count("SELECT count(*) FROM hits", &[]).await,
-        2
-    );
+    wait_for_hits(&site.database, 2).await;
 
     let folder = site.installation.configuration();
     let folder = folder.parent().unwrap();
