@@ -3,7 +3,7 @@
 
 CARGO = cargo
 
-.PHONY: help demo test bench check packages
+.PHONY: help demo test bench soak check deb packages
 
 # Each prints its own table; `make bench BENCHES=bench_collector` runs one.
 BENCHES = bench_collector
@@ -12,6 +12,8 @@ help:
 	@echo "make demo    one message from a mail program to a number on a page, on real servers"
 	@echo "make test    every test"
 	@echo "make bench   ratios of speed and memory, measured beside peers and limits in one run"
+	@echo "make soak    twenty minutes of mail and hits: memory, descriptors and queue stay flat"
+	@echo "make deb     Debian packages, in target/deb"
 	@echo "make check   format, lints, import rules, documentation"
 
 # Ends by itself if CI is true or nobody watches; else it keeps running until Ctrl-C.
@@ -38,6 +40,17 @@ check: packages
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
 	.ci/boundaries
 	RUSTDOCFLAGS="--deny warnings --allow rustdoc::private-intra-doc-links" $(CARGO) doc --locked --workspace --no-deps --document-private-items --quiet
+
+# SOAK_SECONDS=60 shortens it.
+soak: packages
+	$(CARGO) build --locked --release --workspace --bins
+	FAIRTRACK_PROGRAMS_BUILT=yes $(CARGO) run --locked --quiet --release --package tests --bin soak
+
+# FAIRTRACK_DEB_PROFILE=dev takes programs that are built faster and run slower.
+deb:
+	@tests/install-packages deb
+	deploy/deb/build
+	lintian --fail-on error target/deb/*.deb
 
 packages:
 	@tests/install-packages
