@@ -3,6 +3,7 @@
 
 mod containers;
 mod doctor;
+mod documents;
 mod hostile;
 mod keeping;
 mod postfix;
