@@ -15,6 +15,7 @@ pub enum Program {
     Gnupg,
     Nginx,
     OpenDkim,
+    PgBouncer,
     Postfix,
     PostgreSql,
     Systemd,
@@ -55,6 +56,7 @@ impl Program {
             Self::Gnupg => find("gpg").is_some() && find("gpg-agent").is_some(),
             Self::Nginx => find("nginx").is_some() && find("curl").is_some(),
             Self::OpenDkim => find("opendkim").is_some() && find("openssl").is_some(),
+            Self::PgBouncer => find("pgbouncer").is_some(),
             Self::Postfix => {
                 crate::scratch::is_root()
                     && find("postfix").is_some()
@@ -72,6 +74,7 @@ impl Program {
             Self::Gnupg => "GnuPG (packages gpg, gpg-agent)",
             Self::Nginx => "nginx and curl (packages nginx-light, curl)",
             Self::OpenDkim => "OpenDKIM (packages opendkim, opendkim-tools)",
+            Self::PgBouncer => "PgBouncer (package pgbouncer)",
             Self::Postfix => {
                 "Postfix with SASL and root's rights (packages postfix, sasl2-bin, libsasl2-modules, libsasl2-modules-db)"
             }

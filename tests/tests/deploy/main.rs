@@ -6,6 +6,7 @@ mod doctor;
 mod documents;
 mod hostile;
 mod keeping;
+mod pool;
 mod postfix;
 mod proxy;
 mod units;
