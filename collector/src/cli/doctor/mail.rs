@@ -31,7 +31,7 @@ pub(super) async fn examine(config: &Config) -> Finding {
         return Finding::ok("sign-in mail", "has nobody to go to");
     };
     let recipient = format!("postmaster@{domain}");
-    match timeout(PATIENCE, offer(server, &from.email.to_string(), &recipient)).await {
+    match timeout(PATIENCE, offer(server, from.email.as_ref(), &recipient)).await {
         Ok(Ok(Offered::Taken)) => Finding::ok("sign-in mail", format!("\"{server}\" takes it")),
         Ok(Ok(Offered::Refused(answer))) => Finding::wrong(
             "sign-in mail",

@@ -15,7 +15,7 @@ mod outside;
 mod service;
 mod weaker;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
 use clap::Args;
@@ -65,7 +65,7 @@ pub async fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()>
 
 async fn examine(config: &Config, arguments: &Arguments, context: &Context) -> Vec<Finding> {
     let mut findings = vec![Finding::ok("configuration", "is valid")];
-    if context.config != PathBuf::from(DEFAULT_PATH) {
+    if context.config != Path::new(DEFAULT_PATH) {
         findings.push(Finding::note(
             "configuration",
             format!("is \"{}\"", context.config.display()),

@@ -146,7 +146,7 @@ impl Plan {
             return wish.socket.to_string();
         }
         let folder = queue.join("fairtrack");
-        let name = path.file_name().unwrap_or("milter.sock".as_ref());
+        let name = path.file_name().unwrap_or_else(|| "milter.sock".as_ref());
         let place = folder.join(name);
         self.notes.push(format!(
             "smtpd runs in a chroot and cannot see \"{}\": let the milter listen below \"{}\" as shown, and restart it (another way: column 5 of the services in master.cf to \"n\", and this command again)",
