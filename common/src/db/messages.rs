@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{
     Connection,
     links::{self, NewLink},
+    registration::{self, Written},
     schema::{message_recipients, messages},
     subjects, users, warnings,
 };
@@ -84,6 +85,9 @@ struct RecipientRow<'a> {
 /// A tracked link whose message is missing would be answered and never recorded; a message without its recipients would
 /// be recorded against nobody's consent.
 pub async fn register(registration: &Registration, connection: &mut Connection) -> QueryResult<()> {
+    if registration::write(registration, connection).await? == Written::Whole {
+        return Ok(());
+    }
     connection
         .transaction(async |connection| {
             let message = &registration.message;

@@ -27,6 +27,7 @@ pub mod observed;
 pub mod partitions;
 pub mod recipient_links;
 pub mod recordings;
+mod registration;
 pub mod report;
 pub mod retention;
 pub mod roles;
@@ -46,17 +47,17 @@ pub mod withdrawals;
 use std::time::Duration;
 
 use diesel::{
-    QueryResult, QueryableByName,
+    IntoSql, QueryResult, QueryableByName,
     migration::MigrationSource,
     pg::Pg,
     result::{ConnectionError, Error as DieselError},
-    sql_types::{Nullable, Text},
+    sql_types::{Integer, Nullable, Text},
 };
 use diesel_async::{
     AsyncConnection, AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl,
     pooled_connection::{
-        AsyncDieselConnectionManager,
-        deadpool::{Object, Pool, PoolError},
+        AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
+        deadpool::{Hook, HookError, Object, Pool, PoolError},
     },
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
@@ -77,6 +78,9 @@ pub type Lent = Object<AsyncPgConnection>;
 
 /// The schema's history, part of the program.
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations");
+
+/// A connection that was in use so recently is lent without a question whether it still answers.
+const FRESH: Duration = Duration::from_millis(500);
 
 /// The pool of connections to the database.
 #[derive(Clone)]
@@ -138,7 +142,25 @@ impl Db {
     pub fn new(config: &config::Database, part: Part) -> Self {
         let url = config.url_of(part);
         let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new(url);
+    /// Makes a pool. Nothing is connected yet, so that a program starts while its database is down.
+    pub fn new(config: &config::Database) -> Self {
+        let mut manager = ManagerConfig::default();
+        manager.recycling_method = RecyclingMethod::Fast;
+        let manager = AsyncDieselConnectionManager::new_with_config(config.url.expose(), manager);
         let pool = Pool::builder(manager)
+            .pre_recycle(Hook::async_fn(|connection: &mut Connection, metrics| {
+                let is_fresh = metrics.last_used() < FRESH;
+                Box::pin(async move {
+                    if is_fresh {
+                        return Ok(());
+                    }
+                    diesel::select(1.into_sql::<Integer>())
+                        .execute(connection)
+                        .await
+                        .map(|_| ())
+                        .map_err(|error| HookError::message(error.to_string()))
+                })
+            }))
             .max_size(config.connections.max(1))
             .create_timeout(Some(Duration::from_secs(5)))
             .wait_timeout(Some(Duration::from_secs(5)))

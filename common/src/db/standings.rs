@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use diesel::{QueryResult, prelude::*};
 use diesel_async::RunQueryDsl;
+use futures_util::future::try_join3;
 use uuid::Uuid;
 
 use super::{
@@ -55,37 +56,51 @@ pub async fn by_address(
         .iter()
         .map(|address| address.base().as_str().to_owned())
         .collect();
-    let relatives = subjects::table
-        .filter(
-            subjects::controller_id
-                .eq(controller.as_str())
-                .and(subjects::base_address.eq_any(&bases)),
-        )
-        .select((
-            subjects::subject_ref,
-            subjects::address,
-            subjects::base_address,
-            subjects::restricted,
-        ))
-        .load::<(Uuid, String, String, bool)>(connection)
-        .await?;
     let hashes: Vec<Vec<u8>> = addresses
         .iter()
         .map(|address| suppression_hash(keys, address))
         .collect();
-    let suppressed: HashSet<Vec<u8>> = suppressions::table
+    let is_relative = || {
+        subjects::controller_id
+            .eq(controller.as_str())
+            .and(subjects::base_address.eq_any(&bases))
+    };
+    let relatives = subjects::table.filter(is_relative()).select((
+        subjects::subject_ref,
+        subjects::address,
+        subjects::base_address,
+        subjects::restricted,
+    ));
+    let suppressed = suppressions::table
         .filter(
             suppressions::controller_id
                 .eq(controller.as_str())
                 .and(suppressions::address_hash.eq_any(&hashes)),
         )
-        .select(suppressions::address_hash)
-        .load(connection)
-        .await?
-        .into_iter()
-        .collect();
-    let refs: Vec<Uuid> = relatives.iter().map(|(subject, ..)| *subject).collect();
-    let events = load(controller, &refs, connection).await?;
+        .select(suppressions::address_hash);
+    let events = consent_events::table
+        .filter(
+            consent_events::controller_id.eq(controller.as_str()).and(
+                consent_events::subject_ref.eq_any(
+                    subjects::table
+                        .filter(is_relative())
+                        .select(subjects::subject_ref),
+                ),
+            ),
+        )
+        .order(consent_events::seq)
+        .select(Row::as_select());
+    // Asked at once, answered in one round trip.
+    let connection: &Connection = connection;
+    let (mut one, mut two, mut three) = (connection, connection, connection);
+    let (relatives, suppressed, events) = try_join3(
+        relatives.load::<(Uuid, String, String, bool)>(&mut one),
+        suppressed.load::<Vec<u8>>(&mut two),
+        events.load::<Row>(&mut three),
+    )
+    .await?;
+    let suppressed: HashSet<Vec<u8>> = suppressed.into_iter().collect();
+    let events = by_subject_ref(events)?;
 
     let standings = addresses
         .iter()
@@ -139,21 +154,7 @@ pub async fn by_subject(
     Ok(refs.into_iter().zip(standings).collect())
 }
 
-async fn load(
-    controller: &ControllerId,
-    refs: &[Uuid],
-    connection: &mut Connection,
-) -> QueryResult<HashMap<Uuid, Vec<Event>>> {
-    let rows = consent_events::table
-        .filter(
-            consent_events::controller_id
-                .eq(controller.as_str())
-                .and(consent_events::subject_ref.eq_any(refs)),
-        )
-        .order(consent_events::seq)
-        .select(Row::as_select())
-        .load(connection)
-        .await?;
+fn by_subject_ref(rows: Vec<Row>) -> QueryResult<HashMap<Uuid, Vec<Event>>> {
     let mut events: HashMap<Uuid, Vec<Event>> = HashMap::new();
     for row in rows {
         let subject = row.subject_ref;
