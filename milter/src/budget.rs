@@ -57,6 +57,13 @@ impl Charge {
         taken
     }
 
+    /// Gives back what is beyond so much.
+    pub fn shrink_to(&mut self, octets: usize) {
+        let excess = self.octets.saturating_sub(octets);
+        self.octets -= excess;
+        self.budget.left.fetch_add(excess, Ordering::Relaxed);
+    }
+
     /// Returns how much is in use.
     pub fn octets(&self) -> usize {
         self.octets
@@ -85,5 +92,9 @@ mod tests {
         drop(first);
         assert!(second.add(60));
         assert_eq!(second.octets(), 100);
+        second.shrink_to(30);
+        second.shrink_to(40);
+        assert_eq!(second.octets(), 30);
+        assert!(Charge::new(&budget).add(70));
     }
 }

@@ -215,6 +215,8 @@ impl Treatment<'_> {
         draft: &Draft<'_>,
         charge: &mut Charge,
     ) -> Result<Outcome, (SkipReason, Record)> {
+        // Who waits for a bench needs no room for working copies yet.
+        let bench = self.milter.workshop.bench().await;
         if !self.affords(charge) {
             return Err((SkipReason::Busy, Record::default()));
         }
@@ -225,11 +227,9 @@ impl Treatment<'_> {
             purposes,
         };
         let (id, rewriting) = (order.id, self.rewriting());
-        let worked = self
-            .milter
-            .workshop
-            .work(move || rewriting.instrument(&order));
-        let (made, record) = match worked.await {
+        let worked = bench.work(move || rewriting.instrument(&order)).await;
+        charge.shrink_to(self.message.body.len());
+        let (made, record) = match worked {
             Ok((Ok(made), record)) => (made, record),
             Ok((Err(reason), record)) => return Err((reason, record)),
             Err(Panicked) => {
@@ -239,6 +239,9 @@ impl Treatment<'_> {
         };
         if !self.channel.outlet.has_room_for(made.reply.len()) {
             return Err((SkipReason::ReplyTooLarge, record));
+        }
+        if !charge.add(made.reply.len()) {
+            return Err((SkipReason::Busy, record));
         }
         let registration = draft.registration(id, Ok(&made), &record);
         let claim = self
@@ -327,11 +330,15 @@ impl Treatment<'_> {
     /// message that it answers.
     async fn untouched(&self, reason: SkipReason, charge: &mut Charge) -> Outcome {
         let is_whole = !matches!(self.obstacle, Some(SkipReason::Busy | SkipReason::TooLarge));
-        if !is_whole || reason == SkipReason::CheckFailed || !self.affords(charge) {
+        if !is_whole || reason == SkipReason::CheckFailed {
+            return self.as_it_came(reason);
+        }
+        let bench = self.milter.workshop.bench().await;
+        if !self.affords(charge) {
             return self.as_it_came(reason);
         }
         let rewriting = self.rewriting();
-        match self.milter.workshop.work(move || rewriting.unwrap()).await {
+        match bench.work(move || rewriting.unwrap()).await {
             Ok(Some(reply)) if self.channel.outlet.has_room_for(reply.len()) => Outcome {
                 reply,
                 claim: None,

@@ -5,12 +5,20 @@
 
 use std::sync::Arc;
 
-use tokio::{sync::Semaphore, task};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task,
+};
 
 /// The benches of one process.
 #[derive(Clone)]
 pub(crate) struct Workshop {
     benches: Arc<Semaphore>,
+}
+
+/// A place to work; free for the next when dropped, or when the work that was begun there has ended.
+pub(crate) struct Bench {
+    _permit: OwnedSemaphorePermit,
 }
 
 /// Work panicked.
@@ -26,32 +34,36 @@ impl Workshop {
         }
     }
 
-    /// Does work as soon as a bench is free.
-    ///
-    /// A caller who stops waiting gives up its place; work that has begun goes on, and keeps its bench, to the end.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the work panics.
-    pub(crate) async fn work<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Panicked> {
-        let bench = Arc::clone(&self.benches)
-            .acquire_owned()
-            .await
-            .map_err(|_closed| Panicked)?;
-        task::spawn_blocking(move || {
-            let _bench = bench;
-            work()
-        })
-        .await
-        .map_err(|_panic| Panicked)
+    /// Waits for a bench. A caller who stops waiting gives up its place.
+    pub(crate) async fn bench(&self) -> Bench {
+        let permit = Arc::clone(&self.benches).acquire_owned().await;
+        Bench {
+            _permit: permit.expect("the semaphore is never closed"),
+        }
     }
 
     /// Tells whether every bench is in use.
     pub(crate) fn is_full(&self) -> bool {
         self.benches.available_permits() == 0
+    }
+}
+
+impl Bench {
+    /// Does work. Once begun it goes on, and keeps the bench, to the end, whether its caller waits or not.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the work panics.
+    pub(crate) async fn work<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Panicked> {
+        task::spawn_blocking(move || {
+            let _bench = self;
+            work()
+        })
+        .await
+        .map_err(|_panic| Panicked)
     }
 }
 
@@ -64,9 +76,11 @@ mod tests {
         let workshop = Workshop::new(1);
 
         let panicked = workshop
+            .bench()
+            .await
             .work(|| -> u8 { panic!("on purpose: a test") })
             .await;
-        let worked = workshop.work(|| 7).await;
+        let worked = workshop.bench().await.work(|| 7).await;
 
         assert!(panicked.is_err());
         assert_eq!(worked.unwrap(), 7);
@@ -77,12 +91,12 @@ mod tests {
         let workshop = Workshop::new(1);
         let (go, wait) = std::sync::mpsc::channel::<()>();
         let first = workshop.clone();
-        let busy = tokio::spawn(async move { first.work(move || wait.recv()).await });
+        let busy = tokio::spawn(async move { first.bench().await.work(move || wait.recv()).await });
         while !workshop.is_full() {
             task::yield_now().await;
         }
 
-        let second = workshop.work(|| ());
+        let second = workshop.bench();
         tokio::pin!(second);
         assert!(
             futures_util::FutureExt::now_or_never(second.as_mut()).is_none(),
@@ -90,7 +104,7 @@ mod tests {
         );
         go.send(()).unwrap();
 
-        second.await.unwrap();
+        second.await.work(|| ()).await.unwrap();
         busy.await.unwrap().unwrap().unwrap();
     }
 }
