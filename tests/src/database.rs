@@ -79,6 +79,11 @@ impl Database {
         Self::named(server, name, cluster)
     }
 
+    /// Makes another database in the same cluster, which must outlive it.
+    pub async fn beside(&self) -> Self {
+        Self::create(&self.server, None).await
+    }
+
     fn named(server: &str, name: String, cluster: Option<Cluster>) -> Self {
         Self {
             url: database_url(server, &name),
@@ -86,6 +91,13 @@ impl Database {
             server: server.to_owned(),
             cluster,
         }
+    }
+
+    /// Returns the cluster of a database that was started alone, to look at.
+    pub fn alone(&self) -> &Cluster {
+        self.cluster
+            .as_ref()
+            .expect("only a database that was started alone has a cluster of its own")
     }
 
     /// Returns the database's URL.
@@ -236,6 +248,53 @@ impl Cluster {
         }
     }
 
+    /// Makes a replica that follows this server and may take over from it. Commits wait for it from now on, so that
+    /// none is lost when this server goes.
+    pub async fn start_replica(&self) -> Self {
+        let scratch = Scratch::new("pg");
+        // Made by pg_basebackup, which wants it empty.
+        let data = scratch.folder("data", Some("postgres"));
+        let socket = scratch.folder("socket", Some("postgres"));
+        fs::set_permissions(&data, fs::Permissions::from_mode(0o700)).unwrap();
+        fs::set_permissions(&socket, fs::Permissions::from_mode(0o700)).unwrap();
+        let mut copy = as_owner("pg_basebackup");
+        copy.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync"])
+            .args(["--username=postgres", "--host"])
+            .arg(&self.socket)
+            .arg("--pgdata")
+            .arg(&data);
+        run(&scratch, copy.current_dir(scratch.path()));
+        let replica = Self {
+            server: serve(&scratch, &data, &socket).await,
+            scratch,
+            data,
+            socket,
+        };
+        execute(
+            &self.url(),
+            "ALTER SYSTEM SET synchronous_standby_names = '*'",
+        )
+        .await;
+        execute(&self.url(), "SELECT pg_reload_conf()").await;
+        replica
+    }
+
+    /// Lets a replica take over: it takes writes when this returns.
+    pub async fn promote(&self) {
+        execute(&self.url(), "SELECT pg_promote()").await;
+    }
+
+    /// Returns the URL of a database on this server or on another, whichever takes writes.
+    pub fn url_with(&self, other: &Self, database: &Database) -> String {
+        let hosts = format!("{},{}", self.socket.display(), other.socket.display());
+        format!("postgres:///{}?host={hosts}&user=postgres", database.name)
+    }
+
+    /// Connects to a database on this server.
+    pub async fn connect(&self, database: &Database) -> Client {
+        connect(&database_url(&self.url(), &database.name)).await
+    }
+
     /// Returns the URL of the server, without a database.
     pub fn url(&self) -> String {
         format!("postgres:///?host={}&user=postgres", self.socket.display())
@@ -339,7 +398,8 @@ async fn serve(scratch: &Scratch, data: &Path, socket: &Path) -> Server {
     let server = Server::start(scratch, "postgresql", &mut command, Signal::SIGQUIT);
     server
         .log()
-        .wait_for("database system is ready to accept connections")
+        // A replica goes on: "read-only connections".
+        .wait_for("database system is ready to accept")
         .await;
     server
 }

@@ -16,6 +16,7 @@
 pub mod artefacts;
 pub mod axe;
 pub mod browser;
+pub mod clicks;
 pub mod cpu;
 pub mod database;
 pub mod dkim;

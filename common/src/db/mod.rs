@@ -5,6 +5,7 @@
 
 pub mod activity_feed;
 pub mod acts;
+mod address;
 pub mod api_tokens;
 pub mod audit;
 pub mod breach;
@@ -147,6 +148,8 @@ impl Db {
         let mut manager = ManagerConfig::default();
         manager.recycling_method = RecyclingMethod::Fast;
         let manager = AsyncDieselConnectionManager::new_with_config(config.url.expose(), manager);
+        let url = address::complete(config.url.expose());
+        let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new(url);
         let pool = Pool::builder(manager)
             .pre_recycle(Hook::async_fn(|connection: &mut Connection, metrics| {
                 let is_fresh = metrics.last_used() < FRESH;
@@ -191,7 +194,7 @@ impl Db {
 ///
 /// Fails if the database cannot be reached.
 pub async fn connect(url: &str) -> Result<Connection, DbError> {
-    Ok(AsyncPgConnection::establish(url).await?)
+    Ok(AsyncPgConnection::establish(&address::complete(url)).await?)
 }
 
 /// Brings the schema up to date and returns the names of the migrations that ran. Needs a multi-threaded runtime, as the
