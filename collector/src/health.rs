@@ -46,6 +46,11 @@ async fn readyz(health: Data<Health>) -> HttpResponse {
         Ok(false) | Err(_) => "away",
     };
     let waiting = health.metrics.log_octets.value();
+    let log = if health.metrics.log_failing.value() == 0 {
+        "ok"
+    } else {
+        "takes no hits"
+    };
     let lost = health.metrics.lost.value();
     let status = if database == "ok" {
         StatusCode::OK
@@ -55,7 +60,7 @@ async fn readyz(health: Data<Health>) -> HttpResponse {
     HttpResponse::build(status)
         .content_type(ContentType::plaintext())
         .body(format!(
-            "database: {database}\nhit log: {waiting} octets wait for the database\nhits lost: {lost}\n"
+            "database: {database}\nhit log: {log}, {waiting} octets wait for the database\nhits lost: {lost}\n"
         ))
 }
 

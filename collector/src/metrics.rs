@@ -31,6 +31,8 @@ pub struct Metrics {
     pub overdue: Counter,
     /// Hits that wait for the next batch.
     pub gathering: Counter,
+    /// 1 while the local log takes no hits, because its disk or its size limit is full.
+    pub log_failing: Counter,
     /// Octets in the local log.
     pub log_octets: Counter,
     /// Records of the log that could not be read back: the torn end of a file, or damage.
@@ -183,12 +185,13 @@ impl Metrics {
     }
 
     #[rustfmt::skip]
-    fn plain(&self) -> [(&'static str, &'static str, &'static str, &Counter); 12] {
+    fn plain(&self) -> [(&'static str, &'static str, &'static str, &Counter); 13] {
         [
             ("answers_overdue_total", COUNTER, "Answers that did not wait for their hit", &self.overdue),
             ("batch_failures_total", COUNTER, "Batches that the database did not take in time", &self.batch_failures),
             ("batch_hits_total", COUNTER, "Hits in the batches that the database took", &self.batch_hits),
             ("batches_total", COUNTER, "Batches that the database took", &self.batches),
+            ("hit_log_failing", GAUGE, "Whether the local log took no hit when it was last tried", &self.log_failing),
             ("hit_log_octets", GAUGE, "Octets in the local log", &self.log_octets),
             ("hit_log_torn_total", COUNTER, "Torn ends of local log files", &self.log_torn),
             ("hits_gathering", GAUGE, "Hits that wait for the next batch", &self.gathering),

@@ -217,6 +217,7 @@ impl Writer {
         match encoded.and_then(|()| self.append(&records)) {
             Ok(()) => {
                 self.is_failing = false;
+                self.metrics.log_failing.set(0);
                 self.metrics.logged.add(widen(hits.len()));
                 for waiting in hits {
                     waiting.done(Safety::Logged);
@@ -230,6 +231,7 @@ impl Writer {
                     );
                 }
                 self.is_failing = true;
+                self.metrics.log_failing.set(1);
                 lose(hits, &self.metrics);
             }
         }

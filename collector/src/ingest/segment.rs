@@ -5,7 +5,7 @@
 //! recognised by length or checksum, and nothing after it is trusted.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, BufReader, Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -55,9 +55,14 @@ impl Segment {
             .create_new(true)
             .mode(0o600)
             .open(&path)?;
-        file.write_all(HEADING)?;
-        if let Some(folder) = path.parent() {
-            File::open(folder)?.sync_all()?;
+        let begun = file.write_all(HEADING).and_then(|()| {
+            path.parent()
+                .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        });
+        if let Err(error) = begun {
+            // On a full disk this is tried again and again: the folder must not fill with empty files.
+            let _gone = fs::remove_file(&path);
+            return Err(error);
         }
         Ok(Self {
             file,
@@ -193,8 +198,6 @@ fn widen(octets: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use chrono::DateTime;
 
     use super::*;

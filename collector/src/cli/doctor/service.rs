@@ -22,26 +22,27 @@ pub(super) fn collector(config: &Config) -> Finding {
         Ok::<_, std::io::Error>(answer)
     };
     match ask() {
-        Ok(answer) if answer.contains(" 200 ") => {
+        Ok(answer) => {
             let lost = answer
                 .lines()
                 .find_map(|line| line.strip_prefix("hits lost: "))
                 .unwrap_or("0");
-            if lost == "0" {
-                Finding::ok("collector", "is ready")
-            } else {
+            if lost != "0" {
                 Finding::wrong(
                     "collector",
                     format!("{lost} hits were lost since it started"),
                     "look at its log: the hit log's disk was full, or its size limit reached",
                 )
+            } else if answer.contains(" 200 ") {
+                Finding::ok("collector", "is ready")
+            } else {
+                Finding::wrong(
+                    "collector",
+                    "answers pixels and links, but has no database",
+                    "bring the database back; hits wait in the hit log meanwhile",
+                )
             }
         }
-        Ok(_) => Finding::wrong(
-            "collector",
-            "answers pixels and links, but has no database",
-            "bring the database back; hits wait in the hit log meanwhile",
-        ),
         Err(error) => Finding::wrong(
             "collector",
             format!("no answer from \"{place}\": {error}"),
