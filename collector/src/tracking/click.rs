@@ -7,7 +7,8 @@ use actix_http::{
     header::{self, HeaderValue},
 };
 use common::{
-    token::{self, Use},
+    keys::KeyRing,
+    token::{self, Opened, Use},
     tracking_url,
 };
 
@@ -22,19 +23,35 @@ pub(super) async fn answer(
     token: &str,
     head: &RequestHead,
 ) -> Response<BoxBody> {
-    let destination = head
-        .uri
-        .query()
-        .and_then(tracking_url::destination_of)
-        .unwrap_or_default();
-    let opened = token::open(&tracking.keys, token, Use::Link(&destination));
-    let (Some(opened), Some(location)) = (opened, destination::location(&destination)) else {
-        tracking.metrics.forged();
-        return refusal(&destination);
+    let query = head.uri.query().unwrap_or_default();
+    let (opened, location) = match target(&tracking.keys, token, query) {
+        Ok(target) => target,
+        Err(destination) => {
+            tracking.metrics.forged();
+            return refusal(&destination);
+        }
     };
     tracking.metrics.link();
     tracking.keep(opened.message, opened.ordinal, head).await;
     redirect(location)
+}
+
+/// Finds out where a link leads: what was signed, and what goes into the header field.
+///
+/// # Errors
+///
+/// Returns the destination as it is written, if the signature does not cover it.
+pub(super) fn target(
+    keys: &KeyRing,
+    token: &str,
+    query: &str,
+) -> Result<(Opened, HeaderValue), String> {
+    let destination = tracking_url::destination_of(query).unwrap_or_default();
+    let opened = token::open(keys, token, Use::Link(&destination));
+    match opened.zip(destination::location(&destination)) {
+        Some(target) => Ok(target),
+        None => Err(destination),
+    }
 }
 
 fn redirect(location: HeaderValue) -> Response<BoxBody> {

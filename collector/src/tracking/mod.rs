@@ -10,6 +10,8 @@ mod destination;
 mod flood;
 mod front;
 mod open;
+#[cfg(test)]
+mod properties;
 mod request;
 
 use std::sync::Arc;
