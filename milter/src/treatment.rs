@@ -277,6 +277,7 @@ impl Treatment<'_> {
         let [Some(recipient)] = draft.intake.recipients.as_slice() else {
             return None;
         };
+        let bench = self.milter.workshop.bench().await;
         if !self.affords(charge) {
             return None;
         }
@@ -287,14 +288,10 @@ impl Treatment<'_> {
             purposes: Purposes::default(),
         };
         let (id, rewriting) = (order.id, self.rewriting());
-        let worked = self
-            .milter
-            .workshop
-            .work(move || rewriting.instrument(&order));
-        let Ok((Ok(made), record)) = worked.await else {
+        let Ok((Ok(made), record)) = bench.work(move || rewriting.instrument(&order)).await else {
             return None;
         };
-        if !self.channel.outlet.has_room_for(made.reply.len()) {
+        if !charge.add(made.reply.len()) || !self.channel.outlet.has_room_for(made.reply.len()) {
             return None;
         }
         let (settings, database) = (self.settings, &self.milter.database);

@@ -141,15 +141,10 @@ impl DbError {
 impl Db {
     /// Makes a pool for a program. Nothing is connected yet, so that it starts while its database is down.
     pub fn new(config: &config::Database, part: Part) -> Self {
-        let url = config.url_of(part);
-        let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new(url);
-    /// Makes a pool. Nothing is connected yet, so that a program starts while its database is down.
-    pub fn new(config: &config::Database) -> Self {
-        let mut manager = ManagerConfig::default();
-        manager.recycling_method = RecyclingMethod::Fast;
-        let manager = AsyncDieselConnectionManager::new_with_config(config.url.expose(), manager);
-        let url = address::complete(config.url.expose());
-        let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new(url);
+        let url = address::complete(config.url_of(part));
+        let mut settings = ManagerConfig::default();
+        settings.recycling_method = RecyclingMethod::Fast;
+        let manager = AsyncDieselConnectionManager::new_with_config(url, settings);
         let pool = Pool::builder(manager)
             .pre_recycle(Hook::async_fn(|connection: &mut Connection, metrics| {
                 let is_fresh = metrics.last_used() < FRESH;
