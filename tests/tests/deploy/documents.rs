@@ -121,7 +121,7 @@ fn simple(command: &str) -> Vec<Vec<String>> {
             let is_assignment = |word: &String| {
                 word.split_once('=').is_some_and(|(name, _)| {
                     name.chars()
-                        .all(|character| character.is_ascii_uppercase() || character == '_')
+                        .all(|character| character.is_ascii_alphabetic() || character == '_')
                 })
             };
             while words.first().is_some_and(is_assignment) {
