@@ -329,7 +329,7 @@ fn careless_proxy() -> (String, harness::scratch::Scratch) {
         for mut stream in listener.incoming().flatten() {
             let mut request = [0; 4096];
             let read = stream.read(&mut request).unwrap_or(0);
-            let _ = log.write_all(&request[..read]);
+            let _ = log.write_all(request.get(..read).unwrap_or_default());
             let _ = stream.write_all(
                 b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nAge: 7\r\nConnection: close\r\n\r\nWelcome",
             );
