@@ -39,6 +39,41 @@ async fn instrumented_message_is_written_down_with_links_and_recipients() {
 }
 
 #[tokio::test]
+async fn recipient_whom_another_milter_writes_down_meanwhile_is_one_and_the_same() {
+    needs!(PostgreSql, Postfix, OpenDkim);
+    let site = Site::with(Database::start().await, |builder| {
+        builder.set("milter.deadline", "20s")
+    })
+    .await;
+    site.user(ALICE).await;
+    let _milter = site.installation.start_milter().await;
+    let (mut other, watcher) = (site.database.connect().await, site.database.connect().await);
+    let insert = "INSERT INTO subjects (controller_id, subject_ref, address, base_address)
+        VALUES ('example', gen_random_uuid(), $1, $1)";
+    let transaction = other.transaction().await.unwrap();
+    transaction.execute(insert, &[&BOB]).await.unwrap();
+
+    let message = Message::new(ALICE, BOB).build();
+    let submission = site.submit(ALICE, &[BOB], &message);
+    let commit = async {
+        let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+        while watcher
+            .query_one(waiting, &[])
+            .await
+            .unwrap()
+            .get::<_, i64>(0)
+            == 0
+        {}
+        transaction.commit().await.unwrap();
+    };
+    let (reply, ()) = tokio::join!(submission, commit);
+
+    assert_eq!(reply.code, 250);
+    let rows = "SELECT count(*) FROM message_recipients JOIN subjects USING (subject_ref) WHERE address = $1";
+    assert_eq!(site.database.count(rows, &[&BOB]).await, 1);
+}
+
+#[tokio::test]
 async fn untouched_message_is_written_down_with_its_reason_where_its_user_asked() {
     needs!(PostgreSql, Postfix, OpenDkim);
     let site = Site::start().await;
