@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! An SMTP client with control over every octet: mail programs tidy messages up, and tests must not.
 
+use std::time::{Duration, Instant};
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream},
@@ -62,6 +64,29 @@ impl Session {
         }
         self.write_message(message).await;
         self.reply().await
+    }
+
+    /// Sends a message, and tells how long its acceptance took: from the final dot to the answer.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the envelope is refused.
+    pub async fn send_and_time(
+        &mut self,
+        sender: &str,
+        recipients: &[&str],
+        message: &[u8],
+    ) -> (Reply, Duration) {
+        let refusal = self.envelope(sender, recipients).await;
+        assert_eq!(refusal, None);
+        self.write_lines(message).await;
+        self.stream.flush().await.unwrap();
+        // Until the server has read what is under way, which is not what is timed.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let begun = Instant::now();
+        self.write(b".\r\n").await;
+        let reply = self.reply().await;
+        (reply, begun.elapsed())
     }
 
     /// Sends an envelope and a message, but does not wait for the answer to it.
@@ -129,6 +154,11 @@ impl Session {
 
     /// Writes a message with stuffed dots and the final dot. The message should end with CR LF.
     async fn write_message(&mut self, message: &[u8]) {
+        self.write_lines(message).await;
+        self.write(b".\r\n").await;
+    }
+
+    async fn write_lines(&mut self, message: &[u8]) {
         let mut starts_line = true;
         for line in message.split_inclusive(|octet| *octet == b'\n') {
             if starts_line && line.starts_with(b".") {
@@ -140,7 +170,6 @@ impl Session {
         if !starts_line {
             self.write(b"\r\n").await;
         }
-        self.write(b".\r\n").await;
     }
 
     async fn write(&mut self, octets: &[u8]) {

@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What instrumented mail costs a Postfix, beside a milter that reads everything and does nothing and beside none, in one
+//! run; and the memory of many large messages at once.
+//!
+//! Ours looks consent up, instruments, and writes the message down before it answers. Rounds alternate, so that a busy
+//! moment of the machine meets all; ratios are medians over rounds.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark ends where a step fails")]
+
+use std::{
+    path::Path,
+    process::Command,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use harness::{
+    cpu::Family,
+    database::Database,
+    installation::{Installation, Program},
+    messages::{Encoding, Message},
+    postfix::Postfix,
+    programs::{self, Program::PostgreSql},
+    scratch::Scratch,
+    server::Server,
+    sink::Sink,
+    site::{self, ALICE, BOB, PASSWORD, Said},
+    smtp::Session,
+};
+use indymilter::{Callbacks, Config, ProtoOpts, Status};
+use nix::sys::signal::Signal;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{UnixListener, UnixStream},
+    sync::Barrier,
+    task::JoinSet,
+};
+
+const ROUNDS: usize = 7;
+const SESSIONS: usize = 10;
+
+/// Messages of one session in one round of throughput.
+const MESSAGES: usize = 40;
+
+/// Messages in one round of latency.
+const SINGLE: usize = 15;
+
+/// Conversations at once, each with a message of a megabyte.
+const CONVERSATIONS: usize = 200;
+
+/// The bars: at least so much of the no-op's throughput, at most so many times its latency, at most so much memory.
+const THROUGHPUT: f64 = 0.8;
+const LATENCY: f64 = 2.5;
+const MEMORY: u64 = 1_024;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    match arguments.as_slice() {
+        [_, verb, socket] if verb == "noop" => runtime.block_on(serve_nothing(Path::new(socket))),
+        _ => runtime.block_on(bench()),
+    }
+}
+
+/// Who takes the mail.
+struct Contender {
+    name: &'static str,
+    port: u16,
+    throughputs: Vec<f64>,
+    latencies: Vec<Vec<Duration>>,
+}
+
+async fn bench() {
+    if !programs::are_here(&[PostgreSql, programs::Program::Postfix]) {
+        return;
+    }
+    let scratch = Scratch::new("bench");
+    let socket = scratch.path().join("noop");
+    let mut noop = Command::new(std::env::current_exe().unwrap());
+    noop.arg("noop").arg(&socket);
+    let noop = Server::start(&scratch, "noop", &mut noop, Signal::SIGKILL);
+    noop.log().wait_for("listening").await;
+    let (postfix, installation, sink) = start(&format!("unix:{}", socket.display())).await;
+    let milter = installation.0.start_milter().await;
+    let mut contenders: Vec<Contender> = [
+        ("no milter", postfix.local_port()),
+        ("no-op milter", postfix.inbound_port()),
+        ("fairtrack", postfix.submission_port()),
+    ]
+    .into_iter()
+    .map(|(name, port)| Contender {
+        name,
+        port,
+        throughputs: Vec::new(),
+        latencies: vec![Vec::new(); SIZES.len()],
+    })
+    .collect();
+
+    let ours = postfix.submission_port();
+    for round in 0..=ROUNDS {
+        // The first warms everything up.
+        contenders.rotate_left(1);
+        for contender in &mut contenders {
+            let throughput = throughput(contender.port, contender.port == ours).await;
+            settle(&postfix, &sink).await;
+            if round > 0 {
+                contender.throughputs.push(throughput);
+            }
+        }
+    }
+    for round in 0..=ROUNDS {
+        contenders.rotate_left(1);
+        for (place, (_, size)) in SIZES.iter().enumerate() {
+            for contender in &mut contenders {
+                let taken = latencies(contender.port, contender.port == ours, *size).await;
+                settle(&postfix, &sink).await;
+                if round > 0 {
+                    contender.latencies.get_mut(place).unwrap().extend(taken);
+                }
+            }
+        }
+    }
+    let rows = "SELECT count(*) FROM messages WHERE reason IS NULL";
+    let instrumented = installation.1.count(rows, &[]).await;
+    let sent = (ROUNDS + 1) * (SESSIONS * MESSAGES + SIZES.len() * SINGLE);
+    println!("{instrumented} of {sent} messages were instrumented");
+    report(&mut contenders);
+    report_memory(&installation, &milter).await;
+}
+
+/// Sizes of the latency runs.
+const SIZES: [(&str, usize); 3] = [("10 KB", 10_000), ("100 KB", 100_000), ("1 MB", 1_000_000)];
+
+async fn start(noop: &str) -> (Postfix, (Installation, Database), Sink) {
+    let sink = Sink::start();
+    let database = Database::start_alone().await;
+    // Nobody answers for the collector here, and memory is at its most when nothing is given up.
+    let builder = Installation::on(&database)
+        .set("milter.health_gate", false)
+        .set("milter.deadline", "120s");
+    let postfix = Postfix::relaying_to(sink.port())
+        .user(ALICE, PASSWORD)
+        .milter(&builder.milter_socket())
+        .inbound_milter(noop)
+        .start()
+        .await;
+    let installation = builder.write();
+    site::user(&database, ALICE).await;
+    site::says(&database, BOB, Said::Yes).await;
+    (postfix, (installation, database), sink)
+}
+
+/// Waits until everything is delivered, and forgets it.
+async fn settle(postfix: &Postfix, sink: &Sink) {
+    postfix.wait_until_idle().await;
+    while sink.take().is_some() {}
+}
+
+/// Returns how many messages of 10 KB a second are taken over parallel sessions.
+async fn throughput(port: u16, authenticates: bool) -> f64 {
+    let barrier = Arc::new(Barrier::new(SESSIONS + 1));
+    let message: Arc<[u8]> = message(10_000).into();
+    let mut sessions = JoinSet::new();
+    for _ in 0..SESSIONS {
+        let (barrier, message) = (Arc::clone(&barrier), Arc::clone(&message));
+        sessions.spawn(async move {
+            let mut session = open(port, authenticates).await;
+            barrier.wait().await;
+            for _ in 0..MESSAGES {
+                let reply = session.send(ALICE, &[BOB], &message).await;
+                assert_eq!(reply.code, 250, "{}", reply.text);
+            }
+            session.quit().await;
+        });
+    }
+    barrier.wait().await;
+    let begun = Instant::now();
+    while let Some(ended) = sessions.join_next().await {
+        ended.unwrap();
+    }
+    (SESSIONS * MESSAGES) as f64 / begun.elapsed().as_secs_f64()
+}
+
+/// Returns how long each message of a session waited for its answer.
+async fn latencies(port: u16, authenticates: bool, size: usize) -> Vec<Duration> {
+    let message = message(size);
+    let mut session = open(port, authenticates).await;
+    let mut taken = Vec::new();
+    for _ in 0..SINGLE {
+        let (reply, took) = session.send_and_time(ALICE, &[BOB], &message).await;
+        assert_eq!(reply.code, 250, "{}", reply.text);
+        taken.push(took);
+    }
+    session.quit().await;
+    taken
+}
+
+async fn open(port: u16, authenticates: bool) -> Session {
+    if authenticates {
+        Session::open_as(port, ALICE, PASSWORD).await
+    } else {
+        Session::open(port).await
+    }
+}
+
+/// A newsletter of about that size, with a link every 450 octets of HTML.
+fn message(size: usize) -> Vec<u8> {
+    let mut html = String::with_capacity(size + 1_000);
+    html.push_str("<html><body>\r\n");
+    let mut number = 0;
+    while html.len() < size - 600 {
+        html.push_str(&format!(
+            "<p>Item {number}: <a href=\"https://shop.example.org/item?number={number}\">look at it</a></p>\r\n"
+        ));
+        for _ in 0..4 {
+            html.push_str("<p>It is as good as all the others, and a little longer; so is this line, which ends.</p>\r\n");
+        }
+        number += 1;
+    }
+    html.push_str("</body></html>\r\n");
+    Message::new(ALICE, BOB)
+        .without_text()
+        .html(&html)
+        .encoding(Encoding::EightBit)
+        .build()
+}
+
+fn report(contenders: &mut [Contender]) {
+    contenders.sort_by_key(|contender| contender.name != "no milter");
+    contenders.sort_by_key(|contender| contender.name == "fairtrack");
+    println!(
+        "\nthrough Postfix, {SESSIONS} sessions of 10 KB messages; and one session, from the final dot to the answer"
+    );
+    println!(
+        "contender        msg/s    10 KB p50    p99   100 KB p50    p99     1 MB p50    p99   (ms)"
+    );
+    for contender in contenders.iter_mut() {
+        print!(
+            "{:13} {:8.0}",
+            contender.name,
+            median(&mut contender.throughputs.clone())
+        );
+        for latencies in &mut contender.latencies {
+            latencies.sort();
+            print!(
+                "  {:10.2} {:6.2}",
+                millis(latencies, 50),
+                millis(latencies, 99)
+            );
+        }
+        println!();
+    }
+    let [_, noop, ours] = contenders else {
+        return;
+    };
+    let mut ratios: Vec<f64> = ours
+        .throughputs
+        .iter()
+        .zip(&noop.throughputs)
+        .map(|(ours, noop)| ours / noop)
+        .collect();
+    let ratio = median(&mut ratios);
+    verdict(
+        "throughput, of the no-op's",
+        ratio,
+        ratio >= THROUGHPUT,
+        &format!("at least {THROUGHPUT}"),
+    );
+    for (place, (name, _)) in SIZES.iter().enumerate() {
+        let of = |contender: &Contender| millis(contender.latencies.get(place).unwrap(), 50);
+        let ratio = of(ours) / of(noop);
+        verdict(
+            &format!("latency at {name}, of the no-op's"),
+            ratio,
+            ratio <= LATENCY,
+            &format!("at most {LATENCY}"),
+        );
+    }
+}
+
+fn verdict(what: &str, value: f64, is_met: bool, bar: &str) {
+    let met = if is_met { "met" } else { "missed" };
+    println!("{what}: {value:.2} (bar: {bar}) {met}");
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}
+
+fn millis(sorted: &[Duration], percent: usize) -> f64 {
+    let place = sorted.len().saturating_sub(1) * percent / 100;
+    sorted.get(place).copied().unwrap_or_default().as_secs_f64() * 1e3
+}
+
+/// Holds many conversations at once, the body of each sent before the end of any.
+async fn report_memory((installation, database): &(Installation, Database), first: &Program) {
+    let count = "SELECT count(*) FROM messages WHERE reason IS NULL";
+    let before = database.count(count, &[]).await;
+    let socket = installation.milter_socket();
+    let path = socket.trim_start_matches("unix:").to_owned();
+    let body: Arc<[u8]> = message(1_000_000).into();
+    let barrier = Arc::new(Barrier::new(CONVERSATIONS));
+    let mut conversations = JoinSet::new();
+    for _ in 0..CONVERSATIONS {
+        let (path, body, barrier) = (path.clone(), Arc::clone(&body), Arc::clone(&barrier));
+        conversations.spawn(async move { converse(&path, &body, &barrier).await });
+    }
+    while let Some(ended) = conversations.join_next().await {
+        ended.unwrap();
+    }
+    let instrumented = database.count(count, &[]).await - before;
+    let peak = Family::of(first.id()).peak() / 1_024;
+    println!("\n{CONVERSATIONS} conversations of 1 MB at once: {instrumented} instrumented");
+    verdict(
+        "peak memory, MiB",
+        peak as f64,
+        peak <= MEMORY,
+        &format!("at most {MEMORY}"),
+    );
+}
+
+/// Speaks as Postfix does: one message to its verdict.
+async fn converse(path: &str, message: &[u8], barrier: &Barrier) {
+    let mut stream = UnixStream::connect(path).await.unwrap();
+    let offer = [6_u32, 0x1ff, 0x1f_ffff].map(u32::to_be_bytes).concat();
+    send(&mut stream, b'O', &offer).await;
+    let answer = receive(&mut stream).await;
+    let options = answer.get(9..13).unwrap().try_into().unwrap();
+    let unanswered = u32::from_be_bytes(options) & 0x80 != 0;
+    let macros = format!("M{{auth_type}}\0PLAIN\0{{auth_authen}}\0{ALICE}\0");
+    send(&mut stream, b'D', macros.as_bytes()).await;
+    send(&mut stream, b'M', format!("<{ALICE}>\0").as_bytes()).await;
+    receive(&mut stream).await;
+    send(&mut stream, b'R', format!("<{BOB}>\0").as_bytes()).await;
+    if !unanswered {
+        receive(&mut stream).await;
+    }
+    let text = String::from_utf8_lossy(message);
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    for line in head.split("\r\n") {
+        let (name, value) = line.split_once(':').unwrap();
+        send(&mut stream, b'L', format!("{name}\0{value}\0").as_bytes()).await;
+        if !unanswered {
+            receive(&mut stream).await;
+        }
+    }
+    for piece in body.as_bytes().chunks(65_535) {
+        send(&mut stream, b'B', piece).await;
+        receive(&mut stream).await;
+    }
+    barrier.wait().await;
+    send(&mut stream, b'D', b"Ei\x004TEST\0").await;
+    send(&mut stream, b'E', b"").await;
+    while !matches!(receive(&mut stream).await.first(), Some(b'a' | b'c')) {}
+}
+
+async fn send(stream: &mut UnixStream, kind: u8, payload: &[u8]) {
+    let length = u32::try_from(payload.len() + 1).unwrap();
+    let frame = [&length.to_be_bytes()[..], &[kind], payload].concat();
+    stream.write_all(&frame).await.unwrap();
+}
+
+async fn receive(stream: &mut UnixStream) -> Vec<u8> {
+    let length = stream.read_u32().await.unwrap();
+    let mut frame = vec![0; usize::try_from(length).unwrap()];
+    stream.read_exact(&mut frame).await.unwrap();
+    frame
+}
+
+/// A milter that reads everything and does nothing, with the same savings of answers that ours has.
+async fn serve_nothing(socket: &Path) {
+    let listener = UnixListener::bind(socket).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+    std::fs::set_permissions(socket, mode).unwrap();
+    println!("listening");
+    let config = Config {
+        max_connections: 1_000,
+        ..Config::default()
+    };
+    let callbacks = Callbacks::<()>::new()
+        .on_negotiate(|context, _, options| {
+            Box::pin(async move {
+                context.requested_actions = indymilter::Actions::empty();
+                let unanswered = ProtoOpts::NOREPLY_RCPT | ProtoOpts::NOREPLY_HEADER;
+                context.requested_opts |= (unanswered | ProtoOpts::LEADING_SPACE) & options;
+                Status::Continue
+            })
+        })
+        .on_mail(|_, _| Box::pin(async { Status::Continue }))
+        .on_rcpt(|_, _| Box::pin(async { Status::Noreply }))
+        .on_header(|_, _, _| Box::pin(async { Status::Noreply }))
+        .on_body(|_, _| Box::pin(async { Status::Continue }))
+        .on_eom(|_| Box::pin(async { Status::Continue }));
+    indymilter::run(listener, callbacks, config, std::future::pending::<()>())
+        .await
+        .unwrap();
+}
