@@ -68,7 +68,7 @@ pub fn recognise<'a>(base: &str, url: &'a str) -> Option<Artefact<'a>> {
         .get(..base.len())
         .filter(|head| head.eq_ignore_ascii_case(base))?;
     let path = url.get(head.len()..)?;
-    let path = match path.bytes().position(|octet| octet == b'#') {
+    let path = match memchr::memchr(b'#', path.as_bytes()) {
         Some(fragment) => path.get(..fragment)?,
         None => path,
     };
@@ -83,9 +83,9 @@ pub fn recognise<'a>(base: &str, url: &'a str) -> Option<Artefact<'a>> {
             .is_empty()
             .then_some(Artefact::Choices { token });
     }
-    let (token, query) = path.strip_prefix("/l/")?.split_once('?')?;
-    let destination = destination_of(query)?;
-    (token.len() == token::LENGTH).then_some(Artefact::Link { token, destination })
+    let (token, query) = path.strip_prefix("/l/")?.split_at_checked(token::LENGTH)?;
+    let destination = destination_of(query.strip_prefix('?')?)?;
+    Some(Artefact::Link { token, destination })
 }
 
 /// Checks the signature of an artefact and returns what its token says.
@@ -99,7 +99,10 @@ pub fn verify(keys: &KeyRing, artefact: &Artefact<'_>) -> Option<Opened> {
 
 /// Reads the destination out of a tracked link's query: the first `u`, percent-decoded, a `+` staying a `+`.
 pub fn destination_of(query: &str) -> Option<String> {
-    let value = query.split('&').find_map(|pair| pair.strip_prefix("u="))?;
+    let value = match query.strip_prefix("u=") {
+        Some(first) => first.split('&').next()?,
+        None => query.split('&').find_map(|pair| pair.strip_prefix("u="))?,
+    };
     decode(value)
 }
 
@@ -140,7 +143,7 @@ static PLAIN: [bool; 256] = {
 fn decode(text: &str) -> Option<String> {
     let mut octets = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
-    while let Some(place) = rest.iter().position(|octet| *octet == b'%') {
+    while let Some(place) = memchr::memchr(b'%', rest) {
         octets.extend_from_slice(rest.get(..place)?);
         let high = char::from(*rest.get(place + 1)?).to_digit(16)?;
         let low = char::from(*rest.get(place + 2)?).to_digit(16)?;

@@ -3,7 +3,7 @@
 
 use std::{collections::HashSet, sync::LazyLock};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, packed::Searcher};
 use common::{address::is_within, config::Controller};
 
 use super::record::LinkReason;
@@ -18,6 +18,8 @@ pub(crate) struct Rules {
     excluded: Vec<String>,
     /// URLs that `List-Unsubscribe` and its like name.
     list_urls: HashSet<String>,
+    /// Room for what is looked through in lower case.
+    lower: Vec<u8>,
 }
 
 /// A link that may be tracked.
@@ -54,6 +56,7 @@ impl Rules {
                 .map(|host| host.trim().trim_start_matches('.').to_lowercase())
                 .collect(),
             list_urls,
+            lower: Vec::new(),
         }
     }
 
@@ -62,7 +65,7 @@ impl Rules {
     /// # Errors
     ///
     /// Returns the reason for which the link is left alone.
-    pub(crate) fn judge(&self, url: &str, text: &str) -> Result<Target, LinkReason> {
+    pub(crate) fn judge(&mut self, url: &str, text: &str) -> Result<Target, LinkReason> {
         let Some(rest) = after_scheme(url) else {
             return Err(if has_opt_out_scheme(url) {
                 LinkReason::OptedOut
@@ -93,19 +96,16 @@ impl Rules {
         if self.excluded.iter().any(|entry| is_within(&host, entry)) {
             return Err(LinkReason::Excluded);
         }
-        if (!self.list_urls.is_empty() && self.list_urls.contains(url))
-            || UNSUBSCRIBE_TEXTS.is_match(text)
+        if !self.list_urls.is_empty() && self.list_urls.contains(url) {
+            return Err(LinkReason::Unsubscribe);
+        }
+        if self.may_unsubscribe(rest, text)
+            && (UNSUBSCRIBE_TEXTS.is_match(text) || UNSUBSCRIBE.is_match(rest))
         {
             return Err(LinkReason::Unsubscribe);
         }
-        // Most URLs hold none of the words; one look finds that out.
-        if SUSPICIOUS.is_match(rest) {
-            if UNSUBSCRIBE.is_match(rest) {
-                return Err(LinkReason::Unsubscribe);
-            }
-            if is_sensitive(path) {
-                return Err(LinkReason::Sensitive);
-            }
+        if is_sensitive(path) {
+            return Err(LinkReason::Sensitive);
         }
         if is_url_like(text) {
             return Err(LinkReason::VisibleUrl);
@@ -114,6 +114,18 @@ impl Rules {
             return Err(LinkReason::TooLong);
         }
         Ok(Target { host })
+    }
+
+    /// Tells whether a closer look for unsubscribing is worth while: one quick look at URL and text together, as nearly
+    /// all have nothing of it.
+    fn may_unsubscribe(&mut self, url: &str, text: &str) -> bool {
+        self.lower.clear();
+        for piece in [url.as_bytes(), b"\0", text.as_bytes()] {
+            self.lower.extend_from_slice(piece);
+        }
+        self.lower.make_ascii_lowercase();
+        let searcher = UNSUBSCRIBE_ROOTS.as_ref();
+        searcher.is_none_or(|searcher| searcher.find(&self.lower).is_some())
     }
 }
 
@@ -231,36 +243,48 @@ const UNSUBSCRIBE_WORDS: [&str; 16] = [
 
 static UNSUBSCRIBE: LazyLock<AhoCorasick> = LazyLock::new(|| any_of(&UNSUBSCRIBE_WORDS));
 
-/// Every word for which a URL is looked at closely.
-static SUSPICIOUS: LazyLock<AhoCorasick> = LazyLock::new(|| {
-    let words = [
-        &UNSUBSCRIBE_WORDS[..],
-        &SECRET_PARAMETERS[..],
-        &SECRET_PATHS[..],
-        &[WEB_TOKEN],
-    ];
-    any_of(&words.concat())
+/// Beginnings of all these words and of those in visible texts, in lower case.
+static UNSUBSCRIBE_ROOTS: LazyLock<Option<Searcher>> = LazyLock::new(|| {
+    Searcher::new([
+        "unsub",
+        "optout",
+        "opt-out",
+        "opt_out",
+        "opt out",
+        "preference",
+        "subscription",
+        "email-settings",
+        "list-manage",
+        "abmelden",
+        "abbestell",
+        "desabonn",
+        "desinscri",
+        "désabonn",
+        "désinscri",
+        "wypisz",
+        "rezygn",
+    ])
 });
 
 /// The same in visible texts.
-static UNSUBSCRIBE_TEXTS: LazyLock<AhoCorasick> = LazyLock::new(|| {
-    any_of(&[
-        "unsubscribe",
-        "opt out",
-        "opt-out",
-        "preferences",
-        "manage your subscription",
-        "abmelden",
-        "abbestellen",
-        "abbestellung",
-        "désabonner",
-        "désinscri",
-        "desinscri",
-        "wypisz",
-        "rezygnacja",
-        "rezygnuj",
-    ])
-});
+const UNSUBSCRIBE_TEXT_WORDS: [&str; 14] = [
+    "unsubscribe",
+    "opt out",
+    "opt-out",
+    "preferences",
+    "manage your subscription",
+    "abmelden",
+    "abbestellen",
+    "abbestellung",
+    "désabonner",
+    "désinscri",
+    "desinscri",
+    "wypisz",
+    "rezygnacja",
+    "rezygnuj",
+];
+
+static UNSUBSCRIBE_TEXTS: LazyLock<AhoCorasick> = LazyLock::new(|| any_of(&UNSUBSCRIBE_TEXT_WORDS));
 
 /// Finds any of the words, without regard to the case of ASCII letters.
 fn any_of(words: &[&str]) -> AhoCorasick {
@@ -351,38 +375,91 @@ const SECRET_PATHS: [&str; 33] = [
 
 /// Tells whether what stands after the host looks like a way in, or carries a one-time secret.
 fn is_sensitive(path: &str) -> bool {
-    let (before_fragment, fragment) = path.split_once('#').unwrap_or((path, ""));
-    let (path, query) = before_fragment
-        .split_once('?')
-        .unwrap_or((before_fragment, ""));
-    let is_secret = |pair: &str| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        !value.is_empty()
-            && (SECRET_PARAMETERS
+    let octets = path.as_bytes();
+    let mut ground = Ground::Path;
+    let mut start = 0;
+    for (place, octet) in octets.iter().copied().chain([END_OF_URL]).enumerate() {
+        let next = match (ground, octet) {
+            (Ground::Path, b'?') => Ground::Query,
+            (Ground::Path | Ground::Query, b'#') => Ground::Fragment,
+            (Ground::Path, b'/')
+            | (Ground::Query, b'&' | b';')
+            | (Ground::Fragment, b'&')
+            | (_, END_OF_URL) => ground,
+            _ => continue,
+        };
+        let piece = octets.get(start..place).unwrap_or_default();
+        let is_secret = match ground {
+            Ground::Path => is_web_token(piece) || SECRET_PATH.is(until(piece, b'.')),
+            Ground::Fragment | Ground::Query => {
+                let name = until(piece, b'=');
+                let value = piece.get(name.len() + 1..).unwrap_or_default();
+                !value.is_empty() && (SECRET_PARAMETER.is(name) || is_web_token(value))
+            }
+        };
+        if is_secret {
+            return true;
+        }
+        ground = next;
+        start = place + 1;
+    }
+    false
+}
+
+/// No URL holds this octet.
+const END_OF_URL: u8 = 0xff;
+
+/// The part of a URL that an octet stands in.
+#[derive(Clone, Copy)]
+enum Ground {
+    Fragment,
+    Path,
+    Query,
+}
+
+fn until(piece: &[u8], end: u8) -> &[u8] {
+    let mut parts = piece.split(|octet| *octet == end);
+    parts.next().unwrap_or_default()
+}
+
+static SECRET_PARAMETER: LazyLock<Words> = LazyLock::new(|| Words::new(&SECRET_PARAMETERS));
+static SECRET_PATH: LazyLock<Words> = LazyLock::new(|| Words::new(&SECRET_PATHS));
+
+/// A list of short words, each found by comparing with few.
+struct Words {
+    words: &'static [&'static str],
+    /// For each length, the first letters of the words that have it, as bits.
+    firsts: [u32; 32],
+}
+
+impl Words {
+    fn new(words: &'static [&'static str]) -> Self {
+        let mut firsts = [0; 32];
+        for word in words {
+            if let Some((bits, first)) = firsts.get_mut(word.len()).zip(word.bytes().next()) {
+                *bits |= 1 << (first & 31);
+            }
+        }
+        Self { words, firsts }
+    }
+
+    /// Tells whether a text is one of the words, without regard to case.
+    fn is(&self, text: &[u8]) -> bool {
+        let bits = self.firsts.get(text.len()).copied().unwrap_or(0);
+        let first = text.first().copied().unwrap_or(0);
+        bits & (1 << (first & 31)) != 0
+            && self
+                .words
                 .iter()
-                .any(|secret| name.eq_ignore_ascii_case(secret))
-                || is_web_token(value))
-    };
-    query.split(['&', ';']).any(is_secret)
-        || fragment.split('&').any(is_secret)
-        || path
-            .split('/')
-            .any(|segment| is_web_token(segment) || is_secret_word(segment))
+                .any(|word| word.as_bytes().eq_ignore_ascii_case(text))
+    }
 }
 
-fn is_secret_word(segment: &str) -> bool {
-    let bare = segment.split('.').next().unwrap_or_default();
-    SECRET_PATHS
-        .iter()
-        .any(|word| bare.eq_ignore_ascii_case(word))
-}
-
-/// What `{"` becomes in base64url.
-const WEB_TOKEN: &str = "eyJ";
-
-/// Recognises a JSON web token: three pieces of base64url.
-fn is_web_token(text: &str) -> bool {
-    text.len() > 40 && text.starts_with(WEB_TOKEN) && text.matches('.').count() == 2
+/// Recognises a JSON web token: three pieces of base64url, of which the first begins with what `{"` becomes.
+fn is_web_token(text: &[u8]) -> bool {
+    text.len() > 40
+        && text.starts_with(b"eyJ")
+        && text.iter().filter(|octet| **octet == b'.').count() == 2
 }
 
 /// Tells whether a visible text would be taken for an address: a URL in it, or a host name alone.
@@ -451,7 +528,7 @@ mod tests {
 
     #[test]
     fn ordinary_links_may_be_tracked() {
-        let rules = rules();
+        let mut rules = rules();
         for url in [
             "https://shop.example/",
             "HTTP://shop.example:8080/a?b=c&d[]=e#f",
@@ -462,6 +539,8 @@ mod tests {
             "https://x.example/v?t=YWJj==",
             "https://x.example/authors/verifying-tokens",
             "https://x.example?code=SUMMER",
+            "https://x.example/?token=&login",
+            "https://x.example/a#b?token=x",
         ] {
             assert!(rules.judge(url, "Look here").is_ok(), "{url}");
         }
@@ -478,6 +557,7 @@ mod tests {
             .tracking_host();
         let own = format!("https://{host}/l/x");
         let long = format!("https://x.example/{}", "a".repeat(2000));
+        let json_web_token = format!("https://x.example/eyJ{}.b.c", "a".repeat(40));
         for (url, text, reason) in [
             ("mailto:a@b.example", "", R::NotHttp),
             ("#top", "", R::NotHttp),
@@ -498,6 +578,10 @@ mod tests {
             ("https://x.example/a?Token=abc", "", R::Sensitive),
             ("https://s3.example/f?X-Amz-Signature=ab", "", R::Sensitive),
             ("https://x.example/#access_token=abc", "", R::Sensitive),
+            ("https://x.example/a;b/?x=1;OTP=2#y", "", R::Sensitive),
+            ("https://x.example/Login.php?next=a", "", R::Sensitive),
+            ("https://x.example?a=1&token=x", "", R::Sensitive),
+            (&json_web_token, "", R::Sensitive),
             ("https://x.example/", " https://x.example/ ", R::VisibleUrl),
             ("https://x.example/", "x.example/path", R::VisibleUrl),
             ("https://x.example/", "www.x.example", R::VisibleUrl),
@@ -505,6 +589,27 @@ mod tests {
         ] {
             assert_eq!(rules().judge(url, text), Err(reason), "{url} {text}");
         }
+    }
+
+    #[test]
+    fn every_word_is_found_by_the_quick_look() {
+        let mut rules = rules();
+        for word in UNSUBSCRIBE_WORDS {
+            assert!(rules.may_unsubscribe(word, ""), "{word}");
+        }
+        for word in UNSUBSCRIBE_TEXT_WORDS {
+            assert!(rules.may_unsubscribe("", &format!("To {} now", word.to_ascii_uppercase())));
+        }
+        for words in [&SECRET_PARAMETERS[..], &SECRET_PATHS] {
+            let list = Words::new(words);
+            assert!(
+                words
+                    .iter()
+                    .all(|word| list.is(word.to_ascii_uppercase().as_bytes()))
+            );
+            assert!(!list.is(b"") && !list.is(b"toke") && !list.is(b"tokens"));
+        }
+        assert!(!rules.may_unsubscribe("shop.example/catalogue?item=1", "Boots for autumn"));
     }
 
     #[test]
