@@ -67,7 +67,22 @@ pub(crate) fn plan(
             continue;
         }
         let masked = mask(content);
+        let mut marked = 0;
         for found in finder.links(&masked) {
+            if found.start() < marked {
+                // Within a URL that is done with.
+                continue;
+            }
+            if reason.is_none()
+                && let Some(mark) = opt_out_after(&masked, found.start())
+            {
+                marked = mark.end;
+                let mark = line.start + mark.start..line.start + mark.end;
+                watch.admit(mark.clone(), 0, None);
+                edit.edits.push(mark, b"");
+                edit.links.push(left_alone("", "", LinkReason::OptedOut));
+                continue;
+            }
             let verdict = match reason {
                 Some(reason) => Err(reason),
                 None => delimit(&masked, found.start()..found.end(), &line, flowed),
@@ -129,6 +144,17 @@ impl PlainEdit {
         self.edits.push(range, tracked);
         session.take(ordinal, url, target.host, "")
     }
+}
+
+/// Finds the mark by which SparkPost's authors opt a URL in plain text out, if it stands directly behind the URL that
+/// begins here.
+fn opt_out_after(line: &str, start: usize) -> Option<Range<usize>> {
+    const MARK: &str = "[[data-msys-clicktrack=\"0\"]]";
+    let rest = line.get(start..)?;
+    let place = rest.find(MARK)?;
+    let url = rest.get(..place)?;
+    let is_one_url = !url.contains(|c: char| c.is_ascii_whitespace() || c == MASKED);
+    is_one_url.then_some(start + place..start + place + MARK.len())
 }
 
 /// Where in a message a line stands.

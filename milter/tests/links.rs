@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Links, through the whole edit: what a browser would follow survives to the byte, and what must not be rewritten is
+//! not.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test stops where something is not as it must be"
+)]
+
+use common::{
+    config::Config,
+    ids::MessageId,
+    keys::KeyRing,
+    language::Language,
+    tracking_url::{self, Artefact},
+};
+use milter::{
+    control::Links,
+    instrument::{LinkReason, Plan, instrument_with_record},
+    message::Message,
+};
+use uuid::Uuid;
+
+const BASE: &str = "https://track.example.com";
+
+/// The new body and, for each link in it, the reason for which it was left alone.
+fn edit(raw: &str) -> (String, Vec<Option<LinkReason>>) {
+    let mut config = Config::for_testing();
+    let controller = config.controllers.first_mut().unwrap();
+    controller.exclude_links = vec!["bank.example".to_owned()];
+    let plan = Plan {
+        controller,
+        keys: &KeyRing::for_testing(),
+        language: Language::En,
+        message: MessageId(Uuid::from_u128(3)),
+        opens: true,
+        links: Links::Both,
+    };
+    let (result, record) = instrument_with_record(&Message::parse(raw.as_bytes()), &plan);
+    let body = result
+        .unwrap_or_else(|reason| panic!("{reason:?} {record:?}"))
+        .body;
+    let links = record.parts.iter().flat_map(|part| &part.links);
+    (
+        String::from_utf8(body).unwrap(),
+        links.map(|link| link.skipped).collect(),
+    )
+}
+
+/// The destinations of all tracked links, in their order.
+fn destinations(body: &str) -> Vec<String> {
+    let urls = body
+        .match_indices("https://track.example.com/l/")
+        .map(|(start, _)| {
+            let rest = &body[start..];
+            let end = rest
+                .find(['"', '\'', '>', '<', ' ', '\r', ')', ']'])
+                .unwrap_or(rest.len());
+            rest[..end].replace("&#61;", "=")
+        });
+    urls.map(|url| {
+        let url = url.trim_end_matches(['.', ',']);
+        match tracking_url::recognise(BASE, url) {
+            Some(Artefact::Link { destination, .. }) => destination,
+            other => panic!("{url}: {other:?}"),
+        }
+    })
+    .collect()
+}
+
+fn html(content: &str) -> String {
+    format!(
+        "MIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n\
+         <html><body><p>Hello</p>\r\n{content}\r\n</body></html>\r\n"
+    )
+}
+
+fn plain(content: &str) -> String {
+    // A link that is certain comes first, so that there always is something to edit.
+    format!("Content-Type: text/plain; charset=utf-8\r\n\r\nhttps://sure.example/\r\n{content}\r\n")
+}
+
+#[test]
+fn whatever_a_browser_would_follow_survives_to_the_byte() {
+    for destination in [
+        "https://example.com/",
+        "https://x.example",
+        "https://x.example/v?t=YWJj==",
+        "https://x.example/Jack's",
+        "https://x.example/a,b;c!d@e",
+        "https://x.example/%e2%82%ac%20%ZZ%",
+        "https://x.example/?a[]=1&b[x]=2",
+        "https://x.example/#/route?x=1#y",
+        "https://x.example/#grün",
+        "https://grün.example/käse?q=ä#ö",
+        "https://x.example/😀?🎉",
+        "https://[2001:db8::1]:8443/a",
+        "http://192.0.2.1/a",
+        "HTTPS://X.EXAMPLE:443/A",
+        "https://x.example/a b",
+        "https://x.example/a+b?c=d+e",
+        "https://x.example/(a)_{b}|c^d~e*f",
+        "https://x.example/redirect?href=https://y.example/?z=1",
+        "https://x.example/sites/:w:/r/_layouts/15/Doc.aspx?sourcedoc=%7Bab%7D&action=default",
+    ] {
+        let escaped = destination.replace('&', "&amp;");
+
+        let (body, reasons) = edit(&html(&format!("<a href=\"{escaped}\">offer</a>")));
+
+        assert_eq!(reasons, [None], "{destination}");
+        assert_eq!(destinations(&body), [destination]);
+    }
+}
+
+#[test]
+fn entities_are_decoded_once() {
+    for (raw, destination) in [
+        (
+            "https://x.example/?a=1&amp;b=2",
+            "https://x.example/?a=1&b=2",
+        ),
+        ("https://x.example/?a=1&b=2", "https://x.example/?a=1&b=2"),
+        (
+            "https://x.example/?a=1&amp;amp;b=2",
+            "https://x.example/?a=1&amp;b=2",
+        ),
+        (
+            "https://x.example/?a&#61;1&#x26;b",
+            "https://x.example/?a=1&b",
+        ),
+        (
+            "https://x.example/?a=1&copy=2&notit=3",
+            "https://x.example/?a=1&copy=2&notit=3",
+        ),
+        (
+            "https://x.example/&lt;a&gt;&quot;",
+            "https://x.example/<a>\"",
+        ),
+        ("  https://x.example/a\u{20}\u{20}", "https://x.example/a"),
+    ] {
+        let (body, _) = edit(&html(&format!("<a href=\"{raw}\">offer</a>")));
+
+        assert_eq!(destinations(&body), [destination], "{raw}");
+    }
+}
+
+#[test]
+fn every_way_to_write_an_attribute_is_understood() {
+    for tag in [
+        "<a href=\"https://x.example/?a=1\">",
+        "<a href='https://x.example/?a=1'>",
+        "<a href=https://x.example/?a=1>",
+        "<A HREF = \"https://x.example/?a=1\" >",
+        "<a\r\n  href\r\n=\r\n'https://x.example/?a=1'\r\n>",
+        "<a class=x data-href=\"https://y.example/\" href=\"https://x.example/?a=1\">",
+        "<a title='href=\"https://y.example/\"' href=\"https://x.example/?a=1\" href=\"https://z.example/\">",
+        "<area shape=rect href=\"https://x.example/?a=1\">",
+    ] {
+        let (body, _) = edit(&html(&format!("<map>{tag}offer</a></map>")));
+
+        assert_eq!(destinations(&body), ["https://x.example/?a=1"], "{tag}");
+    }
+}
+
+#[test]
+fn nothing_but_links_is_rewritten() {
+    for markup in [
+        "<link rel=\"stylesheet\" href=\"https://x.example/a.css\">",
+        "<base target=\"_blank\">",
+        "<form action=\"https://x.example/\"><input formaction=\"https://x.example/\"></form>",
+        "<img src=\"https://x.example/a.png\" data-href=\"https://x.example/\">",
+        "<td background=\"https://x.example/a.png\" style=\"background:url(https://x.example/b.png)\">x</td>",
+        "<blockquote cite=\"https://x.example/\">x</blockquote>",
+        "<style>a{background:url(https://x.example/)}</style>",
+        "<script>var a = '<a href=\"https://x.example/\">';</script>",
+        "<title><a href=\"https://x.example/\">x</a></title>",
+        "<textarea><a href=\"https://x.example/\">x</a></textarea>",
+        "<!-- <a href=\"https://x.example/\">x</a> -->",
+        "<!--[if mso]><v:roundrect href=\"https://x.example/\"><a href=\"https://x.example/\">x</a></v:roundrect><![endif]-->",
+        "<v:roundrect xmlns:v=\"urn:schemas-microsoft-com:vml\" href=\"https://x.example/\">x</v:roundrect>",
+        "<p>https://x.example/</p>",
+    ] {
+        let (body, reasons) = edit(&html(&format!(
+            "{markup}<a href=\"https://sure.example/\">offer</a>"
+        )));
+
+        assert!(body.contains(markup), "{markup}: {body}");
+        assert_eq!(reasons, [None], "{markup}");
+    }
+    // Seen by programs other than Outlook: ordinary content.
+    let (body, _) = edit(&html(
+        "<!--[if !mso]><!--><a href=\"https://x.example/\">offer</a><!--<![endif]-->",
+    ));
+    assert_eq!(destinations(&body), ["https://x.example/"]);
+}
+
+#[test]
+fn links_that_are_left_alone_keep_their_bytes_and_have_a_reason() {
+    use LinkReason as R;
+
+    let long = format!("https://x.example/{}", "a".repeat(2000));
+    for (href, text, reason) in [
+        ("mailto:a@b.example", "write", R::NotHttp),
+        ("tel:+48123", "call", R::NotHttp),
+        ("sms:+48123", "text", R::NotHttp),
+        ("cid:a@b", "picture", R::NotHttp),
+        ("ftp://x.example/", "files", R::NotHttp),
+        ("#top", "up", R::NotHttp),
+        ("", "nothing", R::NotHttp),
+        ("/relative", "here", R::NotHttp),
+        ("//x.example/", "here", R::NotHttp),
+        ("javascript:void(0)", "run", R::NotHttp),
+        ("https://track.example.com/c/x", "choices", R::Own),
+        ("https://user:pw@x.example/", "in", R::UserInfo),
+        ("https://www.bank.example/", "bank", R::Excluded),
+        ("https://BANK.example/", "bank", R::Excluded),
+        ("https://x.example/unsubscribe?u=1", "here", R::Unsubscribe),
+        ("https://x.list-manage.com/profile", "here", R::Unsubscribe),
+        ("https://x.example/1", "Unsubscribe", R::Unsubscribe),
+        (
+            "https://x.example/1",
+            "Se d&eacute;sabonner",
+            R::Unsubscribe,
+        ),
+        ("https://x.example/reset-password/1", "here", R::Sensitive),
+        ("https://x.example/?token=abc", "here", R::Sensitive),
+        ("https://x.example/magic-link?x=1", "here", R::Sensitive),
+        (
+            "https://x.s3.example/f?X-Amz-Signature=1",
+            "here",
+            R::Sensitive,
+        ),
+        ("https://x.example/verify?otp=1", "here", R::Sensitive),
+        ("https://x.example/", "https://x.example/", R::VisibleUrl),
+        ("https://x.example/", "www.x.example", R::VisibleUrl),
+        ("https://x.example/", "<b>x.example</b>/a", R::VisibleUrl),
+        (long.as_str(), "here", R::TooLong),
+    ] {
+        let link = format!("<a href=\"{href}\">{text}</a>");
+
+        let (body, reasons) = edit(&html(&link));
+
+        assert!(body.contains(&link), "{href}: {body}");
+        assert_eq!(reasons, [Some(reason)], "{href} {text}");
+    }
+}
+
+#[test]
+fn links_beyond_the_most_are_left_alone() {
+    let many: String = (0..520)
+        .map(|number| format!("<a href=\"https://x.example/{number}\">offer</a>\r\n"))
+        .collect();
+
+    let (body, reasons) = edit(&html(&many));
+
+    assert_eq!(destinations(&body).len(), 500);
+    assert_eq!(
+        reasons
+            .iter()
+            .filter(|reason| **reason == Some(LinkReason::TooMany))
+            .count(),
+        20
+    );
+}
+
+#[test]
+fn urls_in_plain_text_survive_to_the_byte_or_stay() {
+    for (text, found) in [
+        (
+            "See https://example.com/foo. Bye",
+            Some("https://example.com/foo"),
+        ),
+        ("https://example.com/", Some("https://example.com/")),
+        ("https://x.io/v?t=YWJj==", Some("https://x.io/v?t=YWJj==")),
+        ("(https://x.io/a)", Some("https://x.io/a")),
+        ("<https://x.io/a>", Some("https://x.io/a")),
+        ("https://x.io?a=1", Some("https://x.io?a=1")),
+        ("https://x.io/a,b", Some("https://x.io/a,b")),
+        ("https://x.io/Jack's", Some("https://x.io/Jack's")),
+        ("HTTPS://X.IO/a!b@c", Some("HTTPS://X.IO/a!b@c")),
+        ("https://x.io/a-b-c and", Some("https://x.io/a-b-c")),
+        ("https://x.io/%7Ea?b[]=1", Some("https://x.io/%7Ea?b[]=1")),
+        ("http://[2001:db8::1]:8080/a", None),
+        ("https://grün.example/käse", None),
+        ("https://x.io/łąka", None),
+        ("https://例え.テスト/あ", None),
+        ("https://x.io/a…", None),
+        ("*https://x.io/a*", None),
+        ("user https://u:p@x.io/ in", None),
+        ("example.com and www.x.io", None),
+        ("ftp://x.io/a", None),
+        ("> https://x.io/quoted", None),
+        ("-- \r\nhttps://x.io/signature", None),
+    ] {
+        let (body, _) = edit(&plain(text));
+
+        let seen = destinations(&body);
+        let seen = seen.iter().find(|url| *url != "https://sure.example/");
+        match seen {
+            // Either the whole URL, or what was there stays.
+            Some(url) => assert!(text.contains(url.as_str()), "{text}: {url}"),
+            None => assert!(body.contains(text), "{text}: {body}"),
+        }
+        if let Some(found) = found {
+            assert_eq!(seen.map(String::as_str), Some(found), "{text}");
+            let url = tracking_url::link(
+                BASE,
+                &KeyRing::for_testing(),
+                MessageId(Uuid::from_u128(3)),
+                2,
+                found,
+            );
+            // What stands around it is not touched.
+            assert!(
+                body.contains(&text.replace(found, &url)),
+                "{text}: {body}"
+            );
+        } else if !text.contains("2001") {
+            assert_eq!(seen, None, "{text}");
+        }
+    }
+}
+
+#[test]
+fn marks_of_opt_outs_in_plain_text_go_and_the_url_stays() {
+    let (body, reasons) = edit(&plain(
+        "Reset: https://x.io/a?b=1[[data-msys-clicktrack=\"0\"]] or\r\nhttps+notrack://y.io/a",
+    ));
+
+    assert!(
+        body.contains("\r\nReset: https://x.io/a?b=1 or\r\nhttps://y.io/a\r\n"),
+        "{body}"
+    );
+    assert_eq!(destinations(&body), ["https://sure.example/"]);
+    assert_eq!(
+        reasons
+            .iter()
+            .filter(|reason| **reason == Some(LinkReason::OptedOut))
+            .count(),
+        2
+    );
+}
