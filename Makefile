@@ -6,7 +6,7 @@ CARGO = cargo
 .PHONY: help demo test bench soak check deb packages
 
 # Each prints its own table; `make bench BENCHES=bench_collector` runs one.
-BENCHES = bench_collector bench_postfix
+BENCHES = bench_edit bench_postfix bench_collector bench_report
 
 help:
 	@echo "make demo    one message from a mail program to a number on a page, on real servers"
