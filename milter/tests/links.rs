@@ -3,6 +3,7 @@
 //! not.
 
 #![expect(
+    clippy::string_slice,
     clippy::unwrap_used,
     reason = "a test stops where something is not as it must be"
 )]
@@ -311,10 +312,7 @@ fn urls_in_plain_text_survive_to_the_byte_or_stay() {
                 found,
             );
             // What stands around it is not touched.
-            assert!(
-                body.contains(&text.replace(found, &url)),
-                "{text}: {body}"
-            );
+            assert!(body.contains(&text.replace(found, &url)), "{text}: {body}");
         } else if !text.contains("2001") {
             assert_eq!(seen, None, "{text}");
         }
