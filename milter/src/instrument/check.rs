@@ -21,7 +21,7 @@ use super::{
     session::Session,
     splice::Edits,
     structure::{Part, Structure, Transfer},
-    transfer::{Decoded, LONGEST_LINE},
+    transfer::{LONGEST_LINE, read},
     work::{Planned, Work, recoding},
 };
 use crate::message::Message;
@@ -175,8 +175,8 @@ fn check_content(
     new: &Message,
 ) -> Result<usize, Flaw> {
     let encoded = new.body.get(after.body.clone()).ok_or("range of a part")?;
-    let decoded = Decoded::new(encoded, after.transfer).map_err(|_reason| "encoding")?;
-    demand(work.edits.explain(work.text(), &decoded.text), "text")?;
+    let text = read(encoded, after.transfer).map_err(|_reason| "encoding")?;
+    demand(work.edits.explain(work.text(), &text), "text")?;
     demand(
         !has_long_line(encoded) || longest_line(encoded) <= longest_line(work.encoded),
         "line length",
@@ -186,7 +186,7 @@ fn check_content(
         "octets beyond ASCII",
     )?;
     match &work.planned {
-        Some(Planned::Html(edit)) => check_html(intended, work, edit, &decoded.text),
+        Some(Planned::Html(edit)) => check_html(intended, work, edit, &text),
         Some(Planned::Plain(_)) => check_plain(intended.session, work).map(|()| 0),
         None => Ok(0),
     }

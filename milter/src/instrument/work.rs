@@ -212,6 +212,9 @@ impl<'a> Work<'a> {
                 decoded.edit(self.encoded, &self.edits, line_end, out);
             });
         }
+        if let Some(decoded) = &mut self.decoded {
+            decoded.finish();
+        }
     }
 
     /// Returns the disclosure as a paragraph of its own, with the line ends it takes.

@@ -62,6 +62,13 @@ impl<'a> Decoded<'a> {
         }
     }
 
+    /// Gives back what only editing needs.
+    pub(crate) fn finish(&mut self) {
+        if let Form::QuotedPrintable(marks) = &mut self.form {
+            *marks = Vec::new();
+        }
+    }
+
     /// Tells whether a range of the content can be replaced: whether its encoded form can be told exactly.
     pub(crate) fn is_editable(&self, encoded: &[u8], range: std::ops::Range<usize>) -> bool {
         match &self.form {
@@ -84,6 +91,22 @@ impl<'a> Decoded<'a> {
             Form::Base64 => {
                 base64::encode_like(encoded, edits.pieces(&self.text), line_end, out);
             }
+        }
+    }
+}
+
+/// Reads the content of a part that is not to be edited.
+///
+/// # Errors
+///
+/// Returns `malformed` if readers could differ in what they decode.
+pub(crate) fn read(encoded: &[u8], transfer: Transfer) -> Result<Cow<'_, [u8]>, SkipReason> {
+    match transfer {
+        Transfer::QuotedPrintable => quoted_printable::read(encoded)
+            .map(Cow::Owned)
+            .ok_or(SkipReason::Malformed),
+        Transfer::Base64 | Transfer::Identity { .. } | Transfer::Other => {
+            Decoded::new(encoded, transfer).map(|decoded| decoded.text)
         }
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Quoted-printable (RFC 2045, section 6.7), spliced in its encoded form.
 //!
-//! Decoding keeps a mark for each encoded line; from the nearest mark a place of the text is found again in the encoded
-//! bytes. Only what is replaced is encoded anew, with soft line breaks where a line would pass 76 characters.
+//! Decoding keeps a mark for nearly each encoded line; from the nearest mark a place of the text is found again in the
+//! encoded bytes. Only what is replaced is encoded anew, with soft line breaks where a line would pass 76 characters.
 
 use std::ops::Range;
 
@@ -18,18 +18,37 @@ pub(super) struct Mark {
 /// The longest encoded line, its end apart.
 const COLUMNS: usize = 76;
 
+/// Marks stand at least so far apart, so that they take little beside what they mark, however short its lines are.
+const STRIDE: usize = 60;
+
 /// Decodes; `None` if a line is longer than mail can carry, which Postfix would break into something else, or if the
 /// content is too large to be marked.
 pub(super) fn decode(encoded: &[u8]) -> Option<(Vec<u8>, Vec<Mark>)> {
     u32::try_from(encoded.len()).ok()?;
+    let mut marks: Vec<Mark> = Vec::with_capacity(encoded.len() / 70 + 1);
+    let text = decode_lines(encoded, |text, at| {
+        let is_due = |last: &Mark| at - last.encoded as usize >= STRIDE;
+        if marks.last().is_none_or(is_due) {
+            marks.push(Mark {
+                text: u32::try_from(text).unwrap_or(u32::MAX),
+                encoded: u32::try_from(at).unwrap_or(u32::MAX),
+            });
+        }
+    })?;
+    Some((text, marks))
+}
+
+/// Decodes without marks, for those who only read.
+pub(super) fn read(encoded: &[u8]) -> Option<Vec<u8>> {
+    decode_lines(encoded, |_text, _encoded| {})
+}
+
+/// Decodes, and tells the places in text and encoded bytes at which each line begins.
+fn decode_lines(encoded: &[u8], mut begins: impl FnMut(usize, usize)) -> Option<Vec<u8>> {
     let mut text = Vec::with_capacity(encoded.len());
-    let mut marks = Vec::with_capacity(encoded.len() / 60 + 1);
     let mut at = 0;
     while let Some(rest) = encoded.get(at..).filter(|rest| !rest.is_empty()) {
-        marks.push(Mark {
-            text: u32::try_from(text.len()).ok()?,
-            encoded: u32::try_from(at).ok()?,
-        });
+        begins(text.len(), at);
         let line = Line::first_of(rest);
         if line.length > LONGEST_LINE + 2 {
             return None;
@@ -38,7 +57,7 @@ pub(super) fn decode(encoded: &[u8]) -> Option<(Vec<u8>, Vec<Mark>)> {
         text.extend_from_slice(line.end);
         at += line.length;
     }
-    Some((text, marks))
+    Some(text)
 }
 
 /// Encodes a text and appends it; its line ends become hard line breaks.
@@ -176,24 +195,31 @@ fn octet_at(encoded: &[u8], marks: &[Mark], place: usize) -> Range<usize> {
     let Some(mark) = number.checked_sub(1).and_then(|number| marks.get(number)) else {
         return encoded.len()..encoded.len();
     };
-    let start = mark.encoded as usize;
-    let line = Line::first_of(encoded.get(start..).unwrap_or_default());
+    let mut start = mark.encoded as usize;
     let mut left = place - mark.text as usize;
-    let mut at = 0;
-    while at < line.content.len() {
-        let length = match line.content.get(at..) {
-            Some([b'=', high, low, ..]) if is_hex_pair(*high, *low) => 3,
-            _ => 1,
-        };
-        if left == 0 {
-            return start + at..start + at + length;
+    while let Some(rest) = encoded.get(start..).filter(|rest| !rest.is_empty()) {
+        let line = Line::first_of(rest);
+        let mut at = 0;
+        while at < line.content.len() {
+            let length = match line.content.get(at..) {
+                Some([b'=', high, low, ..]) if is_hex_pair(*high, *low) => 3,
+                _ => 1,
+            };
+            if left == 0 {
+                return start + at..start + at + length;
+            }
+            left -= 1;
+            at += length;
         }
-        left -= 1;
-        at += length;
+        // The line end, one octet or two.
+        if left < line.end.len() {
+            let at = start + line.length - line.end.len() + left;
+            return at..at + 1;
+        }
+        left -= line.end.len();
+        start += line.length;
     }
-    // The line end, one octet or two.
-    let at = start + line.length - line.end.len() + left;
-    at..at + 1
+    encoded.len()..encoded.len()
 }
 
 fn is_hex_pair(high: u8, low: u8) -> bool {
