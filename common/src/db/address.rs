@@ -13,7 +13,11 @@ const DEFAULTS: [(&str, &str); 2] = [
 /// Returns the address, a URL or words like `host=…`, with what it leaves open.
 pub(super) fn complete(address: &str) -> String {
     let is_url = address.contains("://");
-    let mut complete = address.to_owned();
+    let mut complete = if is_url {
+        one_by_one(address)
+    } else {
+        address.to_owned()
+    };
     for (name, value) in DEFAULTS {
         if says(address, name) {
             continue;
@@ -29,6 +33,22 @@ pub(super) fn complete(address: &str) -> String {
         complete.push_str(value);
     }
     complete
+}
+
+/// Names each host of a URL's query by itself: `host=a,b` as `host=a&host=b`. To libpq both say the same; our driver
+/// takes the first for one odd name.
+fn one_by_one(url: &str) -> String {
+    let Some((place, query)) = url.split_once('?') else {
+        return url.to_owned();
+    };
+    let words: Vec<String> = query
+        .split('&')
+        .map(|word| match word.strip_prefix("host=") {
+            Some(hosts) => format!("host={}", hosts.replace(',', "&host=")),
+            None => word.to_owned(),
+        })
+        .collect();
+    format!("{place}?{}", words.join("&"))
 }
 
 fn says(address: &str, name: &str) -> bool {
@@ -61,6 +81,18 @@ mod tests {
         ] {
             assert_eq!(complete(given), expected);
         }
+    }
+
+    #[test]
+    fn hosts_in_the_query_are_named_one_by_one() {
+        let given = "postgres:///f?host=/run/a,/run/b&user=x&connect_timeout=9";
+
+        let complete = complete(given);
+
+        assert_eq!(
+            complete,
+            "postgres:///f?host=/run/a&host=/run/b&user=x&connect_timeout=9&target_session_attrs=read-write"
+        );
     }
 
     #[test]
