@@ -12,14 +12,14 @@ CREATE FUNCTION freeze_messages(controller text, ids uuid[]) RETURNS void LANGUA
     ), changed AS (
         UPDATE messages SET frozen = wanted.frozen FROM wanted
         WHERE messages.controller_id = controller AND messages.id = wanted.id AND messages.frozen <> wanted.frozen
-        RETURNING messages.id, messages.user_id, CASE WHEN wanted.frozen THEN -1 ELSE 1 END AS sign
+        RETURNING messages.id, messages.user_id, messages.settled_until, CASE WHEN wanted.frozen THEN -1 ELSE 1 END AS sign
     ), hours AS (
         SELECT changed.user_id, date_trunc('hour', hits.at, 'UTC') AS hour,
             sum(sign) FILTER (WHERE class IN ('human', 'image-proxy-on-open') AND kind = 'open') AS opens,
             sum(sign) FILTER (WHERE class IN ('human', 'image-proxy-on-open') AND kind = 'click') AS clicks,
             sum(sign) FILTER (WHERE class IN ('machine-prefetch', 'security-scanner', 'link-preview')) AS automatic
         FROM hits JOIN changed ON hits.controller_id = controller AND hits.message_id = changed.id
-        WHERE hits.settled AND hits.duplicate_of IS NULL
+        WHERE hits.settled AND hits.at <= changed.settled_until AND hits.duplicate_of IS NULL
         GROUP BY 1, 2
     )
     UPDATE activity SET opens = greatest(0, activity.opens + coalesce(hours.opens, 0)),

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use collector::auth::secret;
 use harness::{
     database::Database,
     installation::{Builder, Installation},
@@ -42,7 +43,9 @@ async fn until_settled(client: &Client, hits: i64) {
         loop {
             let row = client
                 .query_one(
-                    "SELECT count(*) FILTER (WHERE settled), (SELECT count(*) FROM settlements) FROM hits",
+                    "SELECT count(*) FILTER (WHERE settled AND at <= settled_until),
+                        (SELECT count(*) FROM settlements) + (SELECT count(*) FROM arrivals)
+                     FROM hits JOIN messages ON messages.id = message_id",
                     &[],
                 )
                 .await
@@ -207,4 +210,39 @@ async fn two_collectors_on_one_database_count_and_tell_once() {
         database.count("SELECT sum(opens) FROM activity", &[]).await,
         10
     );
+}
+
+#[tokio::test]
+async fn sender_who_is_signed_in_is_nobodys_reader() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = hasty(&database)
+        // Through the database: a session is not written to the log.
+        .set("collector.answer_within", "30s")
+        .write();
+    let own = Sample::with_consent(&installation, &database).await;
+    let foreign = Sample::with_consent(&installation, &database).await;
+    let client = database.connect().await;
+    let session = secret::random().unwrap();
+    client
+        .execute(
+            "INSERT INTO sessions VALUES ('example', $1, $2, $3, now(), now(), now() + interval '1 day')",
+            &[&secret::hash(&session), &own.user, &vec![7_u8; 32]],
+        )
+        .await
+        .unwrap();
+    let _collector = installation.start_collector().await;
+    let mut sender =
+        Visitor::with_agent(MAIL_PROGRAM).header("Cookie", &format!("fairtrack={session}"));
+
+    for sample in [&own, &foreign] {
+        sender.get(&sample.pixel()).await;
+    }
+    until_settled(&client, 2).await;
+
+    assert_eq!(counters(&client, &own).await, (0, 0, 0));
+    assert_eq!(counters(&client, &foreign).await, (1, 0, 0));
+    assert_eq!(told(&client).await, ["first-open"]);
+    let hidden = "SELECT count(*) FROM hits WHERE class = 'self' AND message_id = $1";
+    assert_eq!(database.count(hidden, &[&own.message.0]).await, 1);
 }

@@ -148,7 +148,8 @@ async fn generate(client: &Client) -> String {
         );
         let columns = client
             .query(
-                "SELECT column_name::text, data_type::text, is_nullable = 'YES' FROM information_schema.columns
+                "SELECT column_name::text, (CASE data_type WHEN 'ARRAY' THEN udt_name ELSE data_type END)::text,
+                    is_nullable = 'YES' FROM information_schema.columns
                  WHERE table_schema = 'public' AND table_name = $1 ORDER BY ordinal_position",
                 &[table],
             )
@@ -177,7 +178,8 @@ async fn generate(client: &Client) -> String {
 
 fn diesel_type(kind: &str) -> &'static str {
     match kind {
-        "ARRAY" => "Array<Text>",
+        "_text" => "Array<Text>",
+        "_uuid" => "Array<Uuid>",
         "bigint" => "Int8",
         "boolean" => "Bool",
         "bytea" => "Bytea",

@@ -23,7 +23,7 @@ pub fn end_cookie(controller: &Controller) -> Cookie<'static> {
 pub fn session_secret(request: &HttpRequest, controllers: &[&Controller]) -> Option<String> {
     let name = name(controllers.iter().any(|controller| is_secure(controller)));
     let cookie = request.cookie(name)?;
-    (cookie.value().len() == 43).then(|| cookie.value().to_owned())
+    (cookie.value().len() == SECRET_LENGTH).then(|| cookie.value().to_owned())
 }
 
 fn cookie(controller: &Controller, value: String, age: Duration) -> Cookie<'static> {
@@ -37,13 +37,15 @@ fn cookie(controller: &Controller, value: String, age: Duration) -> Cookie<'stat
         .finish()
 }
 
-/// `__Host-` makes browsers refuse the cookie from anybody but this host, over https; plain http is for loopback only.
+/// The cookie's names, over https and over plain http, which is for loopback only. `__Host-` makes browsers refuse it
+/// from anybody but this host.
+pub(crate) const NAMES: [&str; 2] = ["__Host-fairtrack", "fairtrack"];
+/// How long a secret is that a cookie carries.
+pub(crate) const SECRET_LENGTH: usize = 43;
+
 fn name(is_secure: bool) -> &'static str {
-    if is_secure {
-        "__Host-fairtrack"
-    } else {
-        "fairtrack"
-    }
+    let [secure, plain] = NAMES;
+    if is_secure { secure } else { plain }
 }
 
 fn is_secure(controller: &Controller) -> bool {

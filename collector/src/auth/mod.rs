@@ -4,7 +4,7 @@
 //! A handler that serves a user takes a [`CurrentUser`] as an argument; there is no other way to one. A request that
 //! changes something and comes from a browser must come from our own pages, and a form must carry the session's token.
 
-mod cookie;
+pub(crate) mod cookie;
 mod current_user;
 mod form;
 mod json;

@@ -13,6 +13,7 @@ use super::{
     agent::Agent,
     class::Kind,
     client::{Client, Os},
+    context::{AddressHistory, SenderSignals},
     network::{Network, Networks},
 };
 
@@ -107,7 +108,34 @@ pub struct Features {
     /// A link that no reader sees. We make none; other systems' hits can be judged too.
     #[serde(rename = "hp", default, skip_serializing_if = "is_default")]
     pub is_honeypot: bool,
+    /// The sender's own: the request showed a session of the user who sent the message.
+    #[serde(rename = "me", default, skip_serializing_if = "is_default")]
+    pub is_own: bool,
+    /// The address touched messages to several recipients within ten minutes.
+    #[serde(rename = "cr", default, skip_serializing_if = "is_default")]
+    pub is_crowded: bool,
 }
+
+impl Features {
+    /// Returns what is kept of the address's recent past.
+    pub fn address(&self) -> AddressHistory {
+        AddressHistory {
+            recipients: if self.is_crowded { CROWD } else { 1 },
+            touched_honeypot: false,
+        }
+    }
+
+    /// Returns what is kept of the hit's tie to the sender.
+    pub fn sender(&self) -> SenderSignals {
+        SenderSignals {
+            has_session: self.is_own,
+            ..SenderSignals::default()
+        }
+    }
+}
+
+/// So many recipients within ten minutes are more than one reader's.
+pub const CROWD: u32 = 3;
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
@@ -145,6 +173,8 @@ pub fn extract(request: &RequestParts<'_>, networks: &Networks, salt: &Salt) -> 
         is_safari: agent.is_safari,
         is_mobile_web_view: agent.is_mobile_web_view,
         is_honeypot: false,
+        is_own: false,
+        is_crowded: false,
     }
 }
 

@@ -29,7 +29,7 @@ pub use self::{
     client::{Client, ClientKind, Os},
     context::{AddressHistory, Context, MailExchanger, Neighbour, SenderSignals, Thresholds},
     explain::explain,
-    features::{Features, Method, RequestParts, Salt, extract},
+    features::{CROWD, Features, Method, RequestParts, Salt, extract},
     network::{Network, Networks},
     network_files::{NetworkFileError, NetworkList, check_change, parse_networks, write_networks},
     reason::ReasonId,

@@ -17,6 +17,18 @@ pub struct Hit {
     /// The number of the link in its message, from 1; 0 for an open.
     pub ordinal: u16,
     pub features: Features,
+    /// Not for the disk: a hit that waited in the log has it no more.
+    #[serde(skip)]
+    pub trace: Trace,
+}
+
+/// What the features that need the database are made from, forgotten as soon as they are.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Trace {
+    /// The hash of a session of one of our users, if the request showed one.
+    pub session: Option<Vec<u8>>,
+    /// A keyed hash of the client's address; 0 where that is not known.
+    pub address: u64,
 }
 
 impl Hit {
@@ -29,7 +41,14 @@ impl Hit {
             message,
             ordinal,
             features,
+            trace: Trace::default(),
         }
+    }
+
+    /// Adds what is forgotten once the hit is recorded.
+    #[must_use]
+    pub fn with_trace(self, trace: Trace) -> Self {
+        Self { trace, ..self }
     }
 
     /// Returns the name under which the hit is stored once, however often it is handed over.

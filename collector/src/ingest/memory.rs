@@ -6,11 +6,15 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use common::{
     consent::Standing,
     db::recordings::Recording,
     ids::{MessageId, SubjectRef},
 };
+use uuid::Uuid;
+
+use crate::classify::{Class, Features};
 
 /// Messages that are remembered at most; then everything is forgotten and read again.
 const MOST: usize = 20_000;
@@ -26,12 +30,42 @@ pub(super) struct Memory {
 pub(super) struct Remembered {
     pub(super) recording: Recording,
     pub(super) standings: HashMap<SubjectRef, Standing>,
+    /// The latest hits, in the order of time, as far as this connection wrote them: so that a repetition is known at
+    /// once, and need not be written twice.
+    pub(super) recent: Vec<Recent>,
+}
+
+/// A hit that was written.
+#[derive(Clone, Copy)]
+pub(super) struct Recent {
+    pub(super) id: Uuid,
+    pub(super) at: DateTime<Utc>,
+    pub(super) features: Features,
+    pub(super) class: Class,
+}
+
+/// Hits of a message that are remembered.
+const MOST_RECENT: usize = 4;
+
+impl Remembered {
+    /// Remembers a hit in the place of the oldest.
+    pub(super) fn notice(&mut self, hit: Recent) {
+        if self.recent.len() >= MOST_RECENT {
+            self.recent.remove(0);
+        }
+        self.recent.push(hit);
+    }
 }
 
 impl Memory {
     /// Returns what is remembered of a message.
     pub(super) fn find(&self, message: MessageId) -> Option<&Remembered> {
         self.messages.get(&message)
+    }
+
+    /// Returns what is remembered of a message, to add to it.
+    pub(super) fn find_mut(&mut self, message: MessageId) -> Option<&mut Remembered> {
+        self.messages.get_mut(&message)
     }
 
     /// Returns the epochs under which everything was read.

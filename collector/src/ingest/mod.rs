@@ -8,6 +8,7 @@
 
 mod alarm;
 pub(crate) mod cover;
+mod crowd;
 mod hit;
 mod log;
 mod memory;
@@ -20,7 +21,7 @@ use tokio::sync::oneshot;
 
 pub use self::{
     alarm::Alarm,
-    hit::Hit,
+    hit::{Hit, Trace},
     log::{HitLog, LogError},
     record::Recorder,
     replay::replay,

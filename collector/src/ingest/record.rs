@@ -13,8 +13,12 @@ use chrono::{DateTime, Utc};
 use common::{
     config::{Config, Part},
     consent::Rule,
-    db::{self, Connection, DbError, hits, recordings, standings},
-    ids::{ControllerId, MessageId, SubjectRef},
+    db::{
+        self, Connection, DbError,
+        hits::{self, Novelty},
+        recordings, sessions, standings,
+    },
+    ids::{ControllerId, MessageId, SubjectRef, UserId},
     keys::KeyRing,
 };
 use uuid::Uuid;
@@ -22,12 +26,13 @@ use uuid::Uuid;
 use super::{
     Alarm, Hit,
     cover::{self, Facts},
-    memory::{Memory, Remembered},
+    crowd::Crowd,
+    memory::{Memory, Recent, Remembered},
 };
 use crate::{
     classify::{
-        AddressHistory, Context, Features, MailExchanger, RULES_VERSION, SenderSignals, Thresholds,
-        Verdict, classify_at_once,
+        Class, Context, Features, MailExchanger, Neighbour, RULES_VERSION, Thresholds, Verdict,
+        classify_at_once,
     },
     metrics::{Dropped, Metrics},
 };
@@ -39,8 +44,12 @@ pub struct Recorder {
     keys: Arc<KeyRing>,
     thresholds: Thresholds,
     alarm: Arc<Alarm>,
+    crowd: Arc<Crowd>,
     metrics: Arc<Metrics>,
 }
+
+/// Who are signed in under the sessions that hits of a batch showed, by the sessions' hashes.
+type Signed = HashMap<Vec<u8>, (ControllerId, UserId)>;
 
 /// A connection and what it remembers.
 pub(super) struct Session {
@@ -64,6 +73,7 @@ impl Recorder {
             config,
             keys,
             alarm,
+            crowd: Arc::default(),
             metrics,
         }
     }
@@ -79,12 +89,15 @@ impl Recorder {
             connection: db::connect(self.config.database.url_of(Part::Collector)).await?,
             memory: Memory::default(),
         };
+        recordings::ask_by_keys(&mut session.connection).await?;
         recordings::epochs(&self.controllers(), &mut session.connection).await?;
         self.read(&[Uuid::nil()], &mut session).await?;
         for controller in &self.config.controllers {
             standings::by_subject(&controller.id, &[], &self.keys, &mut session.connection).await?;
         }
-        self.write(&[], &mut session).await?;
+        for novelty in [Novelty::New, Novelty::Repeated] {
+            self.write(&[], novelty, &mut session).await?;
+        }
         Ok(session)
     }
 
@@ -93,19 +106,21 @@ impl Recorder {
     /// # Errors
     ///
     /// Fails if the database does not take it; then nothing of it is written, unless the connection broke at the very
-    /// end. The same hits may be handed over again.
+    /// end. The same hits may be handed over again, as a repeated batch.
     pub(super) async fn record(
         &self,
         batch: &[&Hit],
+        novelty: Novelty,
         now: DateTime<Utc>,
         session: &mut Session,
     ) -> Result<(), DbError> {
         let started = Instant::now();
         let mut attempts = 0;
+        let signed = self.signed(batch, now, session).await?;
         let (rows, dropped) = loop {
             self.recall(batch, session).await?;
-            let (rows, dropped) = self.judge(batch, now, &session.memory);
-            match self.write(&rows, session).await {
+            let (rows, dropped) = self.judge(batch, &signed, now, &mut session.memory);
+            match self.write(&rows, novelty, session).await {
                 Ok(true) => break (rows, dropped),
                 // Consent has changed meanwhile: ask again.
                 Ok(false) => session.memory.forget(),
@@ -117,9 +132,8 @@ impl Recorder {
                 Err(error) => return Err(error),
             }
         };
-        if let Some(earliest) = rows.iter().map(|row| row.at).min() {
-            self.alarm
-                .set(earliest + self.config.classify.settle.delta());
+        if let Some(latest) = rows.iter().map(|row| row.at).max() {
+            self.alarm.set(latest + self.config.classify.settle.delta());
         }
         self.metrics.batch(batch.len(), started.elapsed());
         self.metrics.recorded(rows.len());
@@ -127,6 +141,24 @@ impl Recorder {
             self.metrics.dropped(reason);
         }
         Ok(())
+    }
+
+    /// Finds out who showed a session; hardly ever does anybody.
+    async fn signed(
+        &self,
+        batch: &[&Hit],
+        now: DateTime<Utc>,
+        session: &mut Session,
+    ) -> Result<Signed, DbError> {
+        let shown: Vec<&[u8]> = batch
+            .iter()
+            .filter_map(|hit| hit.trace.session.as_deref())
+            .collect();
+        if shown.is_empty() {
+            return Ok(Signed::new());
+        }
+        let controllers = self.controllers();
+        Ok(sessions::owners(&controllers, &shown, now, &mut session.connection).await?)
     }
 
     /// Sees to it that all messages of a batch are remembered that exist.
@@ -177,6 +209,7 @@ impl Recorder {
             let remembered = Remembered {
                 standings: own.collect(),
                 recording,
+                recent: Vec::new(),
             };
             memory.keep(message, remembered);
         }
@@ -186,13 +219,14 @@ impl Recorder {
     fn judge(
         &self,
         batch: &[&Hit],
+        signed: &Signed,
         now: DateTime<Utc>,
-        memory: &Memory,
+        memory: &mut Memory,
     ) -> (Vec<hits::New>, Vec<Dropped>) {
         let mut rows = Vec::with_capacity(batch.len());
         let mut dropped = Vec::new();
         for hit in batch {
-            match self.row(hit, memory, now) {
+            match self.row(hit, signed, memory, now) {
                 Ok(row) => rows.push(row),
                 Err(reason) => dropped.push(reason),
             }
@@ -200,12 +234,21 @@ impl Recorder {
         (rows, dropped)
     }
 
-    fn row(&self, hit: &Hit, memory: &Memory, now: DateTime<Utc>) -> Result<hits::New, Dropped> {
-        let remembered = memory.find(hit.message).ok_or(Dropped::Unknown)?;
+    fn row(
+        &self,
+        hit: &Hit,
+        signed: &Signed,
+        memory: &mut Memory,
+        now: DateTime<Utc>,
+    ) -> Result<hits::New, Dropped> {
+        let remembered = memory.find_mut(hit.message).ok_or(Dropped::Unknown)?;
         let recording = &remembered.recording;
-        let controller = self
+        let (owner, controller) = self
             .config
-            .controller(&recording.controller)
+            .controllers
+            .iter()
+            .enumerate()
+            .find(|(_, controller)| controller.id == recording.controller)
             .ok_or(Dropped::Unknown)?;
         let facts = Facts {
             recording,
@@ -215,51 +258,91 @@ impl Recorder {
         let at = hit.at();
         let window = self.config.retention.recording_window.delta();
         cover::check(&facts, hit.purpose(), at, window, now)?;
+        let shown = hit.trace.session.as_ref();
+        let is_own = shown
+            .and_then(|session| signed.get(session))
+            .is_some_and(|(by, user)| *by == controller.id && *user == recording.sender);
+        // To whom of several a message went that was hit is not known; any of them stands for it.
+        let is_crowded = recording
+            .recipients
+            .first()
+            .is_some_and(|recipient| self.crowd.notice(hit.trace.address, *recipient, now));
         let features = Features {
+            is_own,
+            is_crowded,
             age_ms: u64::try_from((at - recording.sent_at).num_milliseconds()).unwrap_or_default(),
             ..hit.features
         };
-        let verdict = self.verdict(&features);
+        // No message has so many links: the milter counts them in the same type.
+        let ordinal = i16::try_from(hit.ordinal).map_err(|_too_large| Dropped::Unknown)?;
+        let verdict = self.verdict(&features, at, &remembered.recent);
+        let is_original = |earlier: &&Recent| {
+            earlier.class.is_person()
+                && (earlier.features.kind, earlier.features.link) == (features.kind, features.link)
+        };
+        let duplicate_of = (verdict.class == Class::Duplicate)
+            .then(|| remembered.recent.iter().rfind(is_original))
+            .flatten()
+            .map(|original| original.id);
+        remembered.notice(Recent {
+            id: hit.id(),
+            at,
+            features,
+            class: verdict.class,
+        });
         Ok(hits::New {
-            controller: recording.controller.clone(),
+            owner,
             message: hit.message,
             at,
             id: hit.id(),
-            kind: hit.purpose().code(),
-            // No message has so many links: the milter counts them in the same type.
-            ordinal: i16::try_from(hit.ordinal).map_err(|_too_large| Dropped::Unknown)?,
+            ordinal,
             // Plain values of ours always have a JSON form.
-            features: serde_json::to_value(features).unwrap_or_default(),
-            class: verdict.class.code(),
-            confidence: verdict.confidence.into(),
-            reasons: verdict
-                .reasons
-                .iter()
-                .map(|reason| reason.code().to_owned())
-                .collect(),
-            rules_version: RULES_VERSION.into(),
+            features: hits::Json(serde_json::to_string(&features).unwrap_or_default()),
+            verdict: hits::Verdict {
+                class: verdict.class.code(),
+                confidence: verdict.confidence.into(),
+                reasons: verdict.reasons.iter().map(|reason| reason.code()).collect(),
+            },
+            duplicate_of,
         })
     }
 
-    async fn write(&self, rows: &[hits::New], session: &mut Session) -> Result<bool, DbError> {
+    async fn write(
+        &self,
+        rows: &[hits::New],
+        novelty: Novelty,
+        session: &mut Session,
+    ) -> Result<bool, DbError> {
         let controllers = self.controllers();
-        let known = hits::Known {
+        let batch = hits::Batch {
             controllers: &controllers,
             epochs: session.memory.epochs(),
+            rules_version: RULES_VERSION.into(),
+            settle: self.config.classify.settle.delta(),
+            novelty,
         };
-        let settle = self.config.classify.settle.delta();
-        Ok(hits::record(rows, known, settle, &mut session.connection).await?)
+        Ok(hits::keep(rows, batch, &mut session.connection).await?)
     }
 
-    /// Judges a hit at once, by itself: what other hits tell is heard when the verdict is settled.
-    fn verdict(&self, features: &Features) -> Verdict {
+    /// Judges a hit at once: what later hits tell is heard when the verdict is settled, and also what others tell that
+    /// were not written by this connection.
+    fn verdict(&self, features: &Features, at: DateTime<Utc>, recent: &[Recent]) -> Verdict {
+        let earlier: Vec<Neighbour> = recent
+            .iter()
+            .filter(|other| other.at <= at)
+            .map(|other| Neighbour {
+                features: other.features,
+                offset_ms: (other.at - at).num_milliseconds(),
+                class: Some(other.class),
+            })
+            .collect();
         let context = Context {
-            earlier: &[],
+            earlier: &earlier,
             later: &[],
             links: 0,
             exchanger: MailExchanger::default(),
-            address: AddressHistory::default(),
-            sender: SenderSignals::default(),
+            address: features.address(),
+            sender: features.sender(),
             thresholds: &self.thresholds,
         };
         classify_at_once(features, &context)

@@ -7,7 +7,7 @@
 use std::{path::Path, time::Duration};
 
 use chrono::Utc;
-use common::db::DbError;
+use common::db::{DbError, hits::Novelty};
 
 use super::{Hit, HitLog, Recorder, record::Session, segment::Records};
 use crate::metrics::Metrics;
@@ -116,12 +116,18 @@ async fn hand_over(
     metrics: &Metrics,
 ) -> Result<(), DbError> {
     let all: Vec<&Hit> = batch.iter().collect();
-    match recorder.record(&all, Utc::now(), session).await {
+    match recorder
+        .record(&all, Novelty::Repeated, Utc::now(), session)
+        .await
+    {
         Err(error) if error.is_refusal() => {}
         other => return other,
     }
     for hit in all {
-        match recorder.record(&[hit], Utc::now(), session).await {
+        match recorder
+            .record(&[hit], Novelty::Repeated, Utc::now(), session)
+            .await
+        {
             Err(error) if error.is_refusal() => {
                 tracing::warn!("a hit in the log was refused by the database: {error}");
                 metrics.lost.add(1);

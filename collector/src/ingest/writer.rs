@@ -9,7 +9,7 @@ use std::{
 };
 
 use chrono::Utc;
-use common::config::Config;
+use common::{config::Config, db::hits::Novelty};
 use tokio::sync::{Notify, oneshot};
 
 use super::{Hit, HitLog, Recorder, Safety, Waiting, record::Session};
@@ -122,7 +122,9 @@ impl Writer {
             return;
         };
         let hits: Vec<&Hit> = batch.iter().map(|waiting| &waiting.hit).collect();
-        let record = self.recorder.record(&hits, Utc::now(), &mut session);
+        let record = self
+            .recorder
+            .record(&hits, Novelty::New, Utc::now(), &mut session);
         match tokio::time::timeout(self.patience, record).await {
             Ok(Ok(())) => {
                 self.link.put_back(session);

@@ -6,31 +6,39 @@ use common::{config::Classify, db::verdicts::Judged};
 use uuid::Uuid;
 
 use crate::classify::{
-    AddressHistory, Class, Context, Features, MailExchanger, Neighbour, RULES_VERSION,
-    SenderSignals, Thresholds, classify,
+    Class, Context, Features, MailExchanger, Neighbour, RULES_VERSION, Thresholds, classify,
 };
 
 /// Neighbours on each side that a hit is judged against. More tell nothing new, and a flood must not cost its square.
 const NEIGHBOURS: usize = 64;
 
-/// Judges hits of one message again and returns them in the same order. `hits` are in the order of time.
-///
-/// Those whose last look is over stay as they are.
+/// Which hits are judged again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Whose {
+    All,
+    /// Those whose last look is not over.
+    Recent,
+}
+
+/// Judges hits of one message again and returns them in the same order. `hits` are in the order of time, and settled
+/// until a moment.
 pub(super) fn again(
     hits: &[Judged],
+    until: Option<DateTime<Utc>>,
     links: u32,
     config: &Classify,
+    whose: Whose,
     now: DateTime<Utc>,
 ) -> Vec<Judged> {
     let thresholds = Thresholds::from(config);
     let read: Vec<Option<Features>> = hits
         .iter()
-        .map(|hit| serde_json::from_value(hit.features.clone()).ok())
+        .map(|hit| serde_json::from_str(&hit.features.0).ok())
         .collect();
     let last_look = config.late_recheck.delta() + config.settle.delta();
     let mut judged: Vec<Judged> = Vec::with_capacity(hits.len());
     for (place, hit) in hits.iter().enumerate() {
-        let is_over = hit.settled && now > hit.at + last_look;
+        let is_over = whose == Whose::Recent && is_settled(hit, until) && now > hit.at + last_look;
         let features = read.get(place).copied().flatten();
         let (Some(features), false) = (features, is_over) else {
             judged.push(Judged {
@@ -46,8 +54,8 @@ pub(super) fn again(
             later: &neighbours(hit, later),
             links,
             exchanger: MailExchanger::default(),
-            address: AddressHistory::default(),
-            sender: SenderSignals::default(),
+            address: features.address(),
+            sender: features.sender(),
             thresholds: &thresholds,
         };
         let verdict = classify(&features, &context);
@@ -63,12 +71,17 @@ pub(super) fn again(
                 .map(|reason| reason.code().to_owned())
                 .collect(),
             rules_version: RULES_VERSION.into(),
-            settled: now >= hit.at + config.settle.delta(),
+            settled: hit.settled || now >= hit.at + config.settle.delta(),
             duplicate_of,
             ..hit.clone()
         });
     }
     judged
+}
+
+/// Tells whether the verdict on a hit is settled, its message being settled until a moment.
+pub(super) fn is_settled(hit: &Judged, until: Option<DateTime<Utc>>) -> bool {
+    hit.settled && until.is_some_and(|until| hit.at <= until)
 }
 
 /// Tells whether a hit is an act of a person.

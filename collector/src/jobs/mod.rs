@@ -3,6 +3,8 @@
 
 mod heads;
 mod judge;
+mod look;
+mod news;
 mod registration;
 pub mod retention;
 mod settle;

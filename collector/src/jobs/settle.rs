@@ -1,44 +1,52 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Settling: verdicts are given again when later hits are known; only then is anything counted or told.
 //!
-//! A message is due when its oldest unsettled hit has waited long enough. All its hits of late are judged again, because
-//! a scanner that sweeps the links shows itself only in the end. One transaction writes verdicts, counters and
-//! notifications, so each is counted and told once, whichever collector does it.
+//! A batch of hits is due when its latest has waited long enough. All hits of late of its messages are judged again,
+//! because a scanner that sweeps the links shows itself only in the end. One transaction takes the batch off the list
+//! and writes verdicts, counters and notifications, so each is counted and told once, whichever collector does it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
-use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use common::{
-    consent::{Purpose, Rule},
     db::{
-        Connection, DbError, Transactions,
-        counters::{self, Difference},
-        notifications, recordings,
+        Connection, DbError, Transactions, arrivals, counters, links,
         settlements::{self, Claim},
-        standings, users,
         verdicts::{self, Judged},
     },
+    ids::{ControllerId, MessageId},
 };
+use uuid::Uuid;
 
 use super::{
-    judge,
-    tell::{self, Act, Decision, Told, Wish},
+    judge::{self, Whose},
+    look::{Look, Sum},
+    news,
 };
-use crate::{
-    ingest::{Alarm, cover},
-    metrics::Metrics,
-    state::State,
-};
+use crate::{ingest::Alarm, metrics::Metrics, state::State};
 
-/// Hits of one message that are judged in one transaction.
-const MOST: i64 = 2000;
+/// Hits of batches, and messages besides, that are settled in one transaction.
+const MOST_NEW: i64 = 1000;
+const MOST_MESSAGES: i64 = 500;
+/// Hits of one message that are judged. More are a flood: they keep the verdict that was given at once.
+const MOST_HITS: i64 = 2000;
+/// Rules look back so far at least: for what repeats, and for what a sweep belongs to.
+const LOOK_BACK: TimeDelta = TimeDelta::minutes(2);
 /// Hits recorded by other collectors are looked for at least so often.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Settles what is due and sleeps until the next is, for ever.
+///
+/// Between two rounds there is a pause, so that a trickle of hits is settled by the handful and not one by one.
 pub(super) async fn run(state: State, alarm: Arc<Alarm>, metrics: Arc<Metrics>) {
+    let pause = state.config.classify.settle.0 / 30;
     loop {
+        tokio::time::sleep(pause).await;
         let sleep = match settle_due(&state, &metrics).await {
             Ok(next) => next
                 .and_then(|next| (next - Utc::now()).to_std().ok())
@@ -59,199 +67,188 @@ async fn settle_due(state: &State, metrics: &Metrics) -> Result<Option<DateTime<
     loop {
         let now = Utc::now();
         let settled = connection
-            .transaction(async |connection| settle_one(state, metrics, now, connection).await)
+            .transaction(async |connection| settle_some(state, now, connection).await)
             .await?;
-        if !settled {
-            break;
+        let Some(settled) = settled else { break };
+        for class in settled.classes {
+            metrics.verdict(&class);
         }
+        metrics.notified.add(settled.notified);
     }
-    match settlements::next_due(&mut connection).await? {
+    let next = [
+        arrivals::next_due(&mut connection).await?,
+        settlements::next_due(&mut connection).await?,
+    ];
+    match next.into_iter().flatten().min() {
         // What is due and was not claimed, another collector is at.
         Some(due) if due <= Utc::now() => Ok(Some(Utc::now() + TimeDelta::seconds(1))),
         next => Ok(next),
     }
 }
 
-/// Settles one message; false if none is due.
-async fn settle_one(
-    state: &State,
-    metrics: &Metrics,
-    now: DateTime<Utc>,
-    connection: &mut Connection,
-) -> Result<bool, DbError> {
-    let Some(claim) = settlements::claim(now, connection).await? else {
-        return Ok(false);
-    };
-    let patience = &state.config.classify;
-    let (settle, late) = (patience.settle.delta(), patience.late_recheck.delta());
-    let oldest = verdicts::oldest_unsettled(&claim.controller, claim.message, connection)
-        .await?
-        .unwrap_or(now);
-    let since = oldest.min(now - late) - late;
-    let before =
-        verdicts::of_message(&claim.controller, claim.message, since, MOST, connection).await?;
-    let after = judge::again(&before, claim.links, &state.config.classify, now);
-
-    write(&claim, &before, &after, connection).await?;
-    for (old, new) in before.iter().zip(&after) {
-        if !old.settled && new.settled {
-            metrics.verdict(&new.class);
-        }
-    }
-    let later = tell(state, metrics, &claim, &before, &after, now, connection).await?;
-
-    settlements::freeze(&claim, connection).await?;
-    let unsettled = verdicts::oldest_unsettled(&claim.controller, claim.message, connection)
-        .await?
-        .map(|at| at + settle);
-    let recheck = recheck(&after, settle, late, now);
-    let next = [unsettled, recheck, later].into_iter().flatten().min();
-    settlements::reschedule(&claim, next, connection).await?;
-    Ok(true)
+/// What is counted once a transaction is committed.
+#[derive(Default)]
+struct Settled {
+    classes: Vec<String>,
+    notified: u64,
 }
 
-async fn write(
-    claim: &Claim,
-    before: &[Judged],
-    after: &[Judged],
+/// Settles what is due first; `None` if nothing is.
+async fn settle_some(
+    state: &State,
+    now: DateTime<Utc>,
+    connection: &mut Connection,
+) -> Result<Option<Settled>, DbError> {
+    let batches = arrivals::take(now, MOST_NEW, connection).await?;
+    let again = settlements::take(now, MOST_MESSAGES, connection).await?;
+    if batches.is_empty() && again.is_empty() {
+        return Ok(None);
+    }
+    // Each message with the moment of its oldest new hit.
+    let mut due: BTreeMap<String, BTreeMap<Uuid, DateTime<Utc>>> = BTreeMap::new();
+    for batch in batches {
+        let messages = due.entry(batch.controller_id).or_default();
+        for message in batch.message_ids {
+            let oldest = messages.entry(message).or_insert(now);
+            *oldest = batch.oldest_at.min(*oldest);
+        }
+    }
+    for row in again {
+        let messages = due.entry(row.controller_id).or_default();
+        messages.entry(row.message_id).or_insert(now);
+    }
+    let mut settled = Settled::default();
+    for (controller, messages) in due {
+        let controller = ControllerId(controller);
+        settle(state, &controller, messages, now, &mut settled, connection).await?;
+    }
+    Ok(Some(settled))
+}
+
+/// Settles messages of one controller.
+async fn settle(
+    state: &State,
+    controller: &ControllerId,
+    mut due: BTreeMap<Uuid, DateTime<Utc>>,
+    now: DateTime<Utc>,
+    settled: &mut Settled,
     connection: &mut Connection,
 ) -> Result<(), DbError> {
-    let changed: Vec<&Judged> = before
+    let ids: Vec<Uuid> = due.keys().copied().collect();
+    let claims = settlements::claim(controller, &ids, connection).await?;
+    let late = state.config.classify.late_recheck.delta();
+    let since: Vec<(Uuid, DateTime<Utc>)> = claims
         .iter()
-        .zip(after)
-        .filter(|(old, new)| old != new)
-        .map(|(_, new)| new)
+        .filter_map(|claim| {
+            let oldest = due.remove(&claim.message.0)?;
+            // Nothing was settled while the message was frozen.
+            let settled = claim.settled_until.unwrap_or(claim.sent_at);
+            let oldest = oldest.min(settled).min(now - late);
+            Some((claim.message.0, oldest - late.max(LOOK_BACK)))
+        })
         .collect();
-    if changed.is_empty() {
-        return Ok(());
+    let mut next: Vec<(MessageId, DateTime<Utc>)> = due
+        .into_keys()
+        .map(|taken| (MessageId(taken), now + TimeDelta::seconds(1)))
+        .collect();
+
+    let until = now + TimeDelta::days(1);
+    let hits = verdicts::of_messages(controller, &since, until, MOST_HITS, connection).await?;
+    let looks = judge_again(state, claims, hits, now);
+
+    write(controller, &looks, connection).await?;
+    for look in &looks {
+        settled.classes.extend(look.newly_settled());
     }
-    verdicts::write(&claim.controller, claim.message, &changed, connection).await?;
-    counters::recount(&claim.controller, claim.message, connection).await?;
-    let hours = differences(before, after);
-    if !hours.is_empty() {
-        counters::add_activity(&claim.controller, claim.sender, &hours, connection).await?;
-    }
+    let told = news::tell(state, controller, &looks, now, connection).await?;
+    settled.notified += told.notified;
+
+    next.extend(told.later);
+    next.extend(
+        looks
+            .iter()
+            .filter_map(|look| Some((look.claim.message, look.recheck(&state.config, now)?))),
+    );
+    settlements::put(controller, &earliest(next), connection).await?;
     Ok(())
 }
 
-/// Returns what each hour gains, in order.
-fn differences(before: &[Judged], after: &[Judged]) -> Vec<(DateTime<Utc>, Difference)> {
-    let mut hours: BTreeMap<DateTime<Utc>, Difference> = BTreeMap::new();
-    for (old, new) in before.iter().zip(after) {
-        let hour = new.at.duration_trunc(TimeDelta::hours(1)).unwrap_or(new.at);
-        let sum = hours.entry(hour).or_default();
-        let (lost, gained) = (contribution(old), contribution(new));
-        sum.opens += gained.opens - lost.opens;
-        sum.clicks += gained.clicks - lost.clicks;
-        sum.automatic += gained.automatic - lost.automatic;
-    }
-    hours.retain(|_, difference| *difference != Difference::default());
-    hours.into_iter().collect()
-}
-
-fn contribution(hit: &Judged) -> Difference {
-    let one = |counts: bool| i32::from(hit.settled && hit.duplicate_of.is_none() && counts);
-    Difference {
-        opens: one(judge::is_person(hit) && hit.kind == Purpose::Open.code()),
-        clicks: one(judge::is_person(hit) && hit.kind == Purpose::Click.code()),
-        automatic: one(judge::is_machine(hit)),
-    }
-}
-
-/// Returns when to look once more: a hit that others followed after it had been settled is judged a last time.
-fn recheck(
-    hits: &[Judged],
-    settle: TimeDelta,
-    late: TimeDelta,
-    now: DateTime<Utc>,
-) -> Option<DateTime<Utc>> {
-    let last = hits.last()?.at;
-    hits.iter()
-        .filter(|hit| last > hit.at + settle)
-        .map(|hit| hit.at + late)
-        .find(|moment| *moment > now)
-}
-
-/// Tells the user what is worth it; returns when to think again about what quiet kept back.
-async fn tell(
+fn judge_again(
     state: &State,
-    metrics: &Metrics,
-    claim: &Claim,
-    before: &[Judged],
-    after: &[Judged],
+    claims: Vec<Claim>,
+    hits: Vec<Judged>,
     now: DateTime<Utc>,
-    connection: &mut Connection,
-) -> Result<Option<DateTime<Utc>>, DbError> {
-    let settle = state.config.classify.settle.delta();
-    let horizon = now - settle - tell::QUIET - TimeDelta::minutes(1);
-    let acts: Vec<Act> = before
-        .iter()
-        .zip(after)
-        .filter(|(_, new)| new.settled && judge::is_person(new))
-        .map(|(old, new)| Act {
-            at: new.at,
-            purpose: Purpose::from_code(&new.kind).unwrap_or(Purpose::Open),
-            ordinal: new.ordinal,
-            is_fresh: !old.settled || !judge::is_person(old) || new.at >= horizon,
-        })
-        .collect();
-    if claim.muted || !acts.iter().any(|act| act.is_fresh) {
-        return Ok(None);
+) -> Vec<Look> {
+    let config = &state.config.classify;
+    let mut by_message: HashMap<Uuid, Vec<Judged>> = HashMap::with_capacity(claims.len());
+    for hit in hits {
+        by_message.entry(hit.message_id).or_default().push(hit);
     }
-    let user = users::get(&claim.controller, claim.sender, connection).await?;
-    let Some(user) = user.filter(|user| user.enabled) else {
-        return Ok(None);
+    claims
+        .into_iter()
+        .filter_map(|claim| {
+            // Where a withdrawal took all, there is nothing to look at.
+            let before = by_message.remove(&claim.message.0)?;
+            let after = judge::again(
+                &before,
+                claim.settled_until,
+                claim.links,
+                config,
+                Whose::Recent,
+                now,
+            );
+            let until = now - config.settle.delta();
+            Some(Look {
+                until: claim.settled_until.max(Some(until)),
+                claim,
+                before,
+                after,
+            })
+        })
+        .collect()
+}
+
+/// Writes down what has changed: verdicts, and the counters of messages, links and hours.
+pub(super) async fn write(
+    controller: &ControllerId,
+    looks: &[Look],
+    connection: &mut Connection,
+) -> Result<(), DbError> {
+    let changed: Vec<&Judged> = looks.iter().flat_map(Look::changed).collect();
+    verdicts::write(controller, &changed, connection).await?;
+
+    let sums: Vec<Sum> = looks.iter().map(Look::sum).collect();
+    let gains: Vec<counters::Gain> = sums.iter().map(|sum| sum.gain).collect();
+    counters::add(controller, &gains, connection).await?;
+    let named = |wanted: fn(&Sum) -> bool| -> Vec<Uuid> {
+        let sums = sums.iter().filter(|sum| wanted(sum));
+        sums.map(|sum| sum.gain.message.0).collect()
     };
-    let told = notifications::of_message(&claim.controller, claim.message, connection).await?;
-    let first = acts.first().map(|act| act.at);
-    let before = claim
-        .last_open_at
-        .max(claim.last_click_at)
-        .filter(|last| first.is_some_and(|first| *last < first));
-    let wish = Wish::of(&user.notifications);
-    match tell::decide(&acts, before, &Told::of(&told), wish, now) {
-        Decision::Nothing => Ok(None),
-        Decision::Later(moment) => Ok(Some(moment)),
-        Decision::Now(new) => {
-            let purpose = if new.ordinal.is_some() {
-                Purpose::Click
-            } else {
-                Purpose::Open
-            };
-            if is_covered(state, claim, purpose, now, connection).await? {
-                let (controller, user) = (&claim.controller, claim.sender);
-                notifications::insert(controller, user, claim.message, new, connection).await?;
-                metrics.notified.add(1);
-            }
-            Ok(None)
+    let losing = named(|sum| sum.has_losses);
+    counters::recount(controller, &losing, connection).await?;
+    let clicked = named(|sum| sum.has_clicks);
+    links::recount(controller, &clicked, connection).await?;
+
+    let mut hours: BTreeMap<_, counters::Difference> = BTreeMap::new();
+    for (look, sum) in looks.iter().zip(&sums) {
+        for (hour, difference) in &sum.hours {
+            let total = hours.entry((look.claim.sender.0, *hour)).or_default();
+            total.opens += difference.opens;
+            total.clicks += difference.clicks;
+            total.automatic += difference.automatic;
         }
     }
+    let hours: Vec<_> = hours.into_iter().collect();
+    counters::add_activity(controller, &hours, connection).await?;
+    Ok(())
 }
 
-/// Asks for consent once more, at the moment of telling.
-async fn is_covered(
-    state: &State,
-    claim: &Claim,
-    purpose: Purpose,
-    now: DateTime<Utc>,
-    connection: &mut Connection,
-) -> Result<bool, DbError> {
-    let controllers = [claim.controller.as_str()];
-    let recordings = recordings::find(&controllers, &[claim.message.0], connection).await?;
-    let (Some(recording), Some(controller)) = (
-        recordings.get(&claim.message),
-        state.config.controller(&claim.controller),
-    ) else {
-        return Ok(false);
-    };
-    let recipients = &recording.recipients;
-    let standings =
-        standings::by_subject(&claim.controller, recipients, &state.keys, connection).await?;
-    let facts = cover::Facts {
-        recording,
-        standings: &standings,
-        rule: Rule::of(controller),
-    };
-    // Whether it may be told does not depend on the window: the hit was within it.
-    Ok(cover::check(&facts, purpose, now, TimeDelta::days(36_500), now).is_ok())
+/// Names each message once, with the earliest of its times.
+fn earliest(times: Vec<(MessageId, DateTime<Utc>)>) -> Vec<(MessageId, DateTime<Utc>)> {
+    let mut earliest: HashMap<MessageId, DateTime<Utc>> = HashMap::with_capacity(times.len());
+    for (message, time) in times {
+        let known = earliest.entry(message).or_insert(time);
+        *known = time.min(*known);
+    }
+    earliest.into_iter().collect()
 }

@@ -10,6 +10,7 @@ mod destination;
 mod flood;
 mod front;
 mod open;
+mod own;
 #[cfg(test)]
 mod properties;
 mod request;
@@ -30,7 +31,7 @@ pub use self::front::Front;
 use self::{flood::Flood, request::Reducer};
 use crate::{
     classify::Networks,
-    ingest::{Hit, Ingest},
+    ingest::{Hit, Ingest, Trace},
     metrics::{Dropped, Metrics},
 };
 
@@ -87,7 +88,11 @@ impl Tracking {
         } else {
             let client = client::address(head, &self.config.collector.trusted_proxies);
             let features = self.reducer.features(head, client, message, ordinal);
-            let hit = Hit::new(message, ordinal, features, now);
+            let trace = Trace {
+                session: own::session(&head.headers),
+                address: self.reducer.trace(client),
+            };
+            let hit = Hit::new(message, ordinal, features, now).with_trace(trace);
             self.ingest.keep(hit).await;
         }
     }

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What a request says about itself: whether it may be recorded, and what the classifier needs.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    hash::{BuildHasher, RandomState},
+    net::IpAddr,
+    sync::{Arc, LazyLock},
+};
 
 use actix_http::{RequestHead, header::HeaderMap};
 use actix_web::http::Method;
@@ -36,16 +40,32 @@ pub(super) fn objection(head: &RequestHead) -> Option<Dropped> {
 pub(super) struct Reducer {
     networks: Arc<Networks>,
     secret: [u8; 32],
+    /// Thrown away with the process, and the same in all its threads.
+    traces: RandomState,
 }
 
 const TAGS_CONTEXT: &str = "fairtrack 2026-11 client tags";
 
 impl Reducer {
     pub(super) fn new(networks: Arc<Networks>, keys: &KeyRing) -> Self {
+        static TRACES: LazyLock<RandomState> = LazyLock::new(RandomState::new);
         Self {
             networks,
             secret: keys.derived(TAGS_CONTEXT),
+            traces: TRACES.clone(),
         }
+    }
+
+    /// Returns by what an address is known again for some minutes; 0 if there is none. Of version 6, the network of
+    /// 64 bits counts.
+    pub(super) fn trace(&self, client: Option<IpAddr>) -> u64 {
+        client.map_or(0, |client| {
+            let network = match client.to_canonical() {
+                IpAddr::V4(client) => u64::from(client.to_bits()),
+                IpAddr::V6(client) => u64::try_from(client.to_bits() >> 64).unwrap_or_default(),
+            };
+            self.traces.hash_one(network)
+        })
     }
 
     /// Reduces a request to what the classifier needs; its address and its user agent are forgotten here.

@@ -68,7 +68,7 @@ pub const CLASSES: [Class; 9] = [
     Class {
         name: "hits: time, link number, mail program, label of the network, class",
         about: "recipients",
-        tables: &["hits", "settlements"],
+        tables: &["hits", "arrivals", "settlements"],
         rows: "SELECT recipient.subject_ref AS person, hits.at FROM hits
             JOIN message_recipients recipient USING (controller_id, message_id) WHERE controller_id = $1",
     },

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `links`: the tracked links of a message; never their destinations, which stand in the links themselves.
 
-use diesel::{QueryResult, prelude::*};
+use diesel::{
+    QueryResult,
+    prelude::*,
+    sql_types::{Array, Text, Uuid as SqlUuid},
+};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -55,3 +59,32 @@ pub async fn insert(
     }
     Ok(written)
 }
+
+/// Counts the settled clicks on the links of messages.
+pub async fn recount(
+    controller: &ControllerId,
+    messages: &[Uuid],
+    connection: &mut Connection,
+) -> QueryResult<usize> {
+    if messages.is_empty() {
+        return Ok(0);
+    }
+    diesel::sql_query(RECOUNT)
+        .bind::<Text, _>(controller.as_str())
+        .bind::<Array<SqlUuid>, _>(messages)
+        .execute(connection)
+        .await
+}
+
+const RECOUNT: &str = "
+UPDATE links SET click_count = clicks.count
+FROM (
+    SELECT links.message_id, links.ordinal, count(hits.id) AS count
+    FROM messages JOIN links ON links.controller_id = messages.controller_id AND links.message_id = messages.id
+    LEFT JOIN hits ON hits.controller_id = links.controller_id AND hits.message_id = links.message_id
+        AND hits.ordinal = links.ordinal AND hits.kind = 'click' AND hits.settled AND hits.at <= messages.settled_until
+        AND hits.class IN ('human', 'image-proxy-on-open')
+    WHERE messages.controller_id = $1 AND messages.id = ANY ($2)
+    GROUP BY links.message_id, links.ordinal) AS clicks
+WHERE links.controller_id = $1 AND links.message_id = clicks.message_id AND links.ordinal = clicks.ordinal
+    AND links.click_count <> clicks.count";

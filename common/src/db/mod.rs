@@ -7,6 +7,7 @@ pub mod activity_feed;
 pub mod acts;
 mod address;
 pub mod api_tokens;
+pub mod arrivals;
 pub mod audit;
 pub mod breach;
 pub mod consent_events;

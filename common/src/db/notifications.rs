@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `notifications`, as they are made. Whoever listens is told at commit, by a trigger.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use diesel::{QueryResult, prelude::*};
 use diesel_async::RunQueryDsl;
+use uuid::Uuid;
 
 use super::{Connection, schema::notifications};
 use crate::ids::{ControllerId, MessageId, UserId};
@@ -18,42 +21,59 @@ pub struct New {
     pub at: DateTime<Utc>,
 }
 
-/// Adds a notification.
+/// Adds notifications, each about a message of a user.
 pub async fn insert(
     controller: &ControllerId,
-    user: UserId,
-    message: MessageId,
-    new: New,
+    new: &[(UserId, MessageId, New)],
     connection: &mut Connection,
 ) -> QueryResult<usize> {
+    let rows: Vec<_> = new
+        .iter()
+        .map(|(user, message, new)| {
+            (
+                notifications::controller_id.eq(controller.as_str()),
+                notifications::user_id.eq(user.0),
+                notifications::message_id.eq(message.0),
+                notifications::kind.eq(new.kind),
+                notifications::ordinal.eq(new.ordinal),
+                notifications::at.eq(new.at),
+            )
+        })
+        .collect();
     diesel::insert_into(notifications::table)
-        .values((
-            notifications::controller_id.eq(controller.as_str()),
-            notifications::user_id.eq(user.0),
-            notifications::message_id.eq(message.0),
-            notifications::kind.eq(new.kind),
-            notifications::ordinal.eq(new.ordinal),
-            notifications::at.eq(new.at),
-        ))
+        .values(rows)
         .execute(connection)
         .await
 }
 
-/// Returns what was told about a message: kinds and times.
-pub async fn of_message(
+/// What was told about a message: kinds and times, in order.
+pub type Told = Vec<(String, DateTime<Utc>)>;
+
+/// Returns what was told about messages; nothing for those about which nothing was.
+pub async fn of_messages(
     controller: &ControllerId,
-    message: MessageId,
+    messages: &[Uuid],
     connection: &mut Connection,
-) -> QueryResult<Vec<(String, DateTime<Utc>)>> {
-    notifications::table
+) -> QueryResult<HashMap<MessageId, Told>> {
+    let rows: Vec<(Option<Uuid>, String, DateTime<Utc>)> = notifications::table
         .filter(
             notifications::controller_id
                 .eq(controller.as_str())
-                .and(notifications::message_id.eq(message.0))
+                .and(notifications::message_id.eq_any(messages))
                 .and(notifications::kind.ne("warning")),
         )
-        .select((notifications::kind, notifications::at))
+        .select((
+            notifications::message_id,
+            notifications::kind,
+            notifications::at,
+        ))
         .order(notifications::id)
         .load(connection)
-        .await
+        .await?;
+    let mut told: HashMap<MessageId, Told> = HashMap::new();
+    for (message, kind, at) in rows {
+        let Some(message) = message else { continue };
+        told.entry(MessageId(message)).or_default().push((kind, at));
+    }
+    Ok(told)
 }

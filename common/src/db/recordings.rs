@@ -53,6 +53,18 @@ type Row = (
     Option<DateTime<Utc>>,
 );
 
+/// Tells the database that this connection asks for few rows of large tables, by their keys. What it would plan while
+/// a table is small, and keep, would be slow when the table has grown.
+pub async fn ask_by_keys(connection: &mut Connection) -> QueryResult<()> {
+    diesel::sql_query(BY_KEYS)
+        .execute(connection)
+        .await
+        .map(|_rows| ())
+}
+
+const BY_KEYS: &str = "
+SELECT set_config(name, 'off', false) FROM unnest(ARRAY['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']) AS name";
+
 /// Returns the epoch of each controller's consent, in order: what is read from now on holds as long as it does.
 pub async fn epochs(controllers: &[&str], connection: &mut Connection) -> QueryResult<Vec<i64>> {
     let found: HashMap<String, i64> = consent_epochs::table
@@ -74,56 +86,43 @@ pub async fn find(
     ids: &[Uuid],
     connection: &mut Connection,
 ) -> QueryResult<HashMap<MessageId, Recording>> {
-    let rows: Vec<Row> = messages::table
+    let rows: Vec<(Row, Option<Uuid>)> = messages::table
+        .left_join(
+            message_recipients::table.on(message_recipients::controller_id
+                .eq(messages::controller_id)
+                .and(message_recipients::message_id.eq(messages::id))),
+        )
         .filter(
             messages::controller_id
                 .eq_any(controllers)
                 .and(messages::id.eq_any(ids)),
         )
         .select((
-            messages::controller_id,
-            messages::id,
-            messages::user_id,
-            messages::sent_at,
-            messages::opens,
-            messages::links,
-            messages::stopped_at,
+            (
+                messages::controller_id,
+                messages::id,
+                messages::user_id,
+                messages::sent_at,
+                messages::opens,
+                messages::links,
+                messages::stopped_at,
+            ),
+            message_recipients::subject_ref.nullable(),
         ))
         .load(connection)
         .await?;
-    let recipients: Vec<(Uuid, Uuid)> = message_recipients::table
-        .filter(
-            message_recipients::controller_id
-                .eq_any(controllers)
-                .and(message_recipients::message_id.eq_any(ids)),
-        )
-        .select((
-            message_recipients::message_id,
-            message_recipients::subject_ref,
-        ))
-        .load(connection)
-        .await?;
-    let mut found: HashMap<MessageId, Recording> = rows
-        .into_iter()
-        .map(
-            |(controller, id, user, sent_at, opens, links, stopped_at)| {
-                let recording = Recording {
-                    controller: ControllerId(controller),
-                    sender: UserId(user),
-                    sent_at,
-                    opens,
-                    links,
-                    stopped_at,
-                    recipients: Vec::with_capacity(1),
-                };
-                (MessageId(id), recording)
-            },
-        )
-        .collect();
-    for (message, subject) in recipients {
-        if let Some(recording) = found.get_mut(&MessageId(message)) {
-            recording.recipients.push(SubjectRef(subject));
-        }
+    let mut found: HashMap<MessageId, Recording> = HashMap::with_capacity(ids.len());
+    for ((controller, id, user, sent_at, opens, links, stopped_at), recipient) in rows {
+        let recording = found.entry(MessageId(id)).or_insert_with(|| Recording {
+            controller: ControllerId(controller),
+            sender: UserId(user),
+            sent_at,
+            opens,
+            links,
+            stopped_at,
+            recipients: Vec::with_capacity(1),
+        });
+        recording.recipients.extend(recipient.map(SubjectRef));
     }
     Ok(found)
 }

@@ -206,7 +206,15 @@ pub async fn hits(
     limit: i64,
     connection: &mut Connection,
 ) -> QueryResult<Vec<Hit>> {
-    hits::table
+    // Asked first: what is settled meanwhile is shown as provisional once more, never the other way round.
+    let until: Option<DateTime<Utc>> = messages::table
+        .find((controller.as_str(), id.0))
+        .select(messages::settled_until)
+        .first(connection)
+        .await
+        .optional()?
+        .flatten();
+    let mut found: Vec<Hit> = hits::table
         .filter(
             hits::controller_id
                 .eq(controller.as_str())
@@ -216,7 +224,11 @@ pub async fn hits(
         .limit(limit)
         .select(Hit::as_select())
         .load(connection)
-        .await
+        .await?;
+    for hit in &mut found {
+        hit.settled &= until.is_some_and(|until| hit.at <= until);
+    }
+    Ok(found)
 }
 
 /// Returns the hours since then in which something was seen.

@@ -38,6 +38,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    arrivals (controller_id, due_at, id) {
+        controller_id -> Text,
+        due_at -> Timestamptz,
+        id -> Uuid,
+        oldest_at -> Timestamptz,
+        message_ids -> Array<Uuid>,
+    }
+}
+
+diesel::table! {
     consent_epochs (controller_id) {
         controller_id -> Text,
         epoch -> Int8,
@@ -178,6 +188,7 @@ diesel::table! {
         last_click_at -> Nullable<Timestamptz>,
         automatic_count -> Int4,
         stopped_at -> Nullable<Timestamptz>,
+        settled_until -> Nullable<Timestamptz>,
         frozen -> Bool,
     }
 }
@@ -304,6 +315,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     activity,
     acts,
     api_tokens,
+    arrivals,
     consent_epochs,
     consent_events,
     consent_evidence,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `sessions`: signed-in browsers of users. The secret is in the browser; here is its SHA-256.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use diesel::{QueryResult, prelude::*};
 use diesel_async::RunQueryDsl;
@@ -84,6 +86,33 @@ pub async fn of_user(
         .select(Session::as_select())
         .load(connection)
         .await
+}
+
+/// Returns whose the sessions are that have not expired, by their hashes.
+pub async fn owners(
+    controllers: &[&str],
+    token_hashes: &[&[u8]],
+    now: DateTime<Utc>,
+    connection: &mut Connection,
+) -> QueryResult<HashMap<Vec<u8>, (ControllerId, UserId)>> {
+    let rows: Vec<(Vec<u8>, String, Uuid)> = sessions::table
+        .filter(
+            sessions::controller_id
+                .eq_any(controllers)
+                .and(sessions::token_hash.eq_any(token_hashes))
+                .and(sessions::expires_at.gt(now)),
+        )
+        .select((
+            sessions::token_hash,
+            sessions::controller_id,
+            sessions::user_id,
+        ))
+        .load(connection)
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(hash, controller, user)| (hash, (ControllerId(controller), UserId(user))))
+        .collect())
 }
 
 /// Notes that a session was used.

@@ -4,7 +4,11 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use diesel::{QueryResult, prelude::*};
+use diesel::{
+    QueryResult,
+    prelude::*,
+    sql_types::{Array, Bool, Text, Uuid as SqlUuid},
+};
 use diesel_async::RunQueryDsl;
 use futures_util::future::try_join3;
 use uuid::Uuid;
@@ -22,7 +26,7 @@ use crate::{
 
 const SUPPRESSION_CONTEXT: &str = "fairtrack 2026-11 suppression hashes";
 
-#[derive(Queryable, Selectable)]
+#[derive(Queryable, QueryableByName, Selectable)]
 #[diesel(table_name = consent_events)]
 struct Row {
     seq: i64,
@@ -130,6 +134,8 @@ pub async fn by_address(
 }
 
 /// Returns the standing of each subject that exists.
+///
+/// One query instead of the steps above: this is asked for every batch of hits.
 pub async fn by_subject(
     controller: &ControllerId,
     wanted: &[SubjectRef],
@@ -137,21 +143,77 @@ pub async fn by_subject(
     connection: &mut Connection,
 ) -> QueryResult<HashMap<SubjectRef, Standing>> {
     let refs: Vec<Uuid> = wanted.iter().map(|subject| subject.0).collect();
-    let found = subjects::table
-        .filter(
-            subjects::controller_id
-                .eq(controller.as_str())
-                .and(subjects::subject_ref.eq_any(&refs)),
-        )
-        .select((subjects::subject_ref, subjects::address))
-        .load::<(Uuid, String)>(connection)
+    let rows: Vec<Relative> = diesel::sql_query(BY_SUBJECT)
+        .bind::<Text, _>(controller.as_str())
+        .bind::<Array<SqlUuid>, _>(refs)
+        .load(connection)
         .await?;
-    let (refs, addresses): (Vec<SubjectRef>, Vec<Address>) = found
-        .into_iter()
-        .filter_map(|(subject, address)| Some((SubjectRef(subject), Address::parse(&address)?)))
-        .unzip();
-    let standings = by_address(controller, &addresses, keys, connection).await?;
-    Ok(refs.into_iter().zip(standings).collect())
+    let mut standings: HashMap<SubjectRef, Standing> = HashMap::with_capacity(wanted.len());
+    let mut hashes: HashMap<Vec<u8>, Vec<SubjectRef>> = HashMap::with_capacity(wanted.len());
+    for row in rows {
+        let subject = SubjectRef(row.subject);
+        if !standings.contains_key(&subject) {
+            let Some(address) = Address::parse(&row.address) else {
+                continue;
+            };
+            let hash = suppression_hash(keys, &address);
+            hashes.entry(hash).or_default().push(subject);
+        }
+        let standing = standings.entry(subject).or_default();
+        standing.is_restricted |= row.is_exact && row.restricted;
+        if let Some(event) = row.event {
+            let event = event.into_event().ok_or(diesel::result::Error::NotFound)?;
+            standing.events.push(Event {
+                is_exact: row.is_exact,
+                ..event
+            });
+        }
+    }
+    let asked: Vec<&[u8]> = hashes.keys().map(Vec::as_slice).collect();
+    let suppressed: Vec<Vec<u8>> = suppressions::table
+        .filter(
+            suppressions::controller_id
+                .eq(controller.as_str())
+                .and(suppressions::address_hash.eq_any(asked)),
+        )
+        .select(suppressions::address_hash)
+        .load(connection)
+        .await?;
+    for subject in suppressed
+        .iter()
+        .filter_map(|hash| hashes.get(hash))
+        .flatten()
+    {
+        standings.entry(*subject).or_default().is_suppressed = true;
+    }
+    Ok(standings)
+}
+
+const BY_SUBJECT: &str = "
+SELECT own.subject_ref AS subject, own.address, relative.address = own.address AS is_exact, relative.restricted,
+    event.seq, event.subject_ref, event.purpose, event.scope_user, event.state, event.author, event.assurance,
+    event.effective_at, event.expires_at, event.profile
+FROM subjects AS own
+JOIN subjects AS relative
+    ON relative.controller_id = own.controller_id AND relative.base_address = own.base_address
+LEFT JOIN consent_events AS event
+    ON event.controller_id = relative.controller_id AND event.subject_ref = relative.subject_ref
+WHERE own.controller_id = $1 AND own.subject_ref = ANY ($2)
+ORDER BY event.seq";
+
+/// A subject, another (or the same) with the same base address, and one event of that one, if there is any.
+#[derive(QueryableByName)]
+struct Relative {
+    #[diesel(sql_type = SqlUuid)]
+    subject: Uuid,
+    #[diesel(sql_type = Text)]
+    address: String,
+    #[diesel(sql_type = Bool)]
+    is_exact: bool,
+    #[diesel(sql_type = Bool)]
+    restricted: bool,
+    #[diesel(embed)]
+    event: Option<Row>,
 }
 
 fn by_subject_ref(rows: Vec<Row>) -> QueryResult<HashMap<Uuid, Vec<Event>>> {

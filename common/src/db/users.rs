@@ -116,6 +116,23 @@ pub async fn lock(
         .optional()
 }
 
+/// Returns those of the users that exist.
+pub async fn by_ids(
+    controller: &ControllerId,
+    ids: &[Uuid],
+    connection: &mut Connection,
+) -> QueryResult<Vec<User>> {
+    users::table
+        .filter(
+            users::controller_id
+                .eq(controller.as_str())
+                .and(users::id.eq_any(ids)),
+        )
+        .select(User::as_select())
+        .load(connection)
+        .await
+}
+
 /// Returns the user with that login, making one with everything switched off if there is none.
 pub async fn find_or_create(
     controller: &ControllerId,

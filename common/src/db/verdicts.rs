@@ -3,86 +3,86 @@
 
 use chrono::{DateTime, Utc};
 use diesel::{
-    QueryResult,
-    prelude::*,
-    sql_types::{Array, Bool, Integer, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid},
+    QueryResult, QueryableByName,
+    sql_types::{
+        Array, BigInt, Bool, Integer, Jsonb, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid,
+    },
 };
 use diesel_async::RunQueryDsl;
-use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Connection, schema::hits};
-use crate::ids::{ControllerId, MessageId};
+use super::{Connection, hits::Json};
+use crate::ids::ControllerId;
 
 /// A stored hit with its verdict.
-#[derive(Clone, Debug, PartialEq, Queryable, Selectable)]
-#[diesel(table_name = hits)]
+#[derive(Clone, Debug, PartialEq, QueryableByName)]
 pub struct Judged {
+    #[diesel(sql_type = SqlUuid)]
+    pub message_id: Uuid,
+    #[diesel(sql_type = Timestamptz)]
     pub at: DateTime<Utc>,
+    #[diesel(sql_type = SqlUuid)]
     pub id: Uuid,
     /// `open` or `click`.
+    #[diesel(sql_type = Text)]
     pub kind: String,
+    #[diesel(sql_type = SmallInt)]
     pub ordinal: i16,
-    pub features: Value,
+    #[diesel(sql_type = Jsonb)]
+    pub features: Json,
+    #[diesel(sql_type = Text)]
     pub class: String,
+    #[diesel(sql_type = SmallInt)]
     pub confidence: i16,
+    #[diesel(sql_type = Array<Text>)]
     pub reasons: Vec<String>,
+    #[diesel(sql_type = Integer)]
     pub rules_version: i32,
+    /// As it is stored: settled once the message is settled until then.
+    #[diesel(sql_type = Bool)]
     pub settled: bool,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
     pub duplicate_of: Option<Uuid>,
 }
 
-/// Returns hits of a message from a moment on, in order, but no more than `limit`.
-pub async fn of_message(
+/// Returns hits of messages, of each from a moment on, in order, and no more than `limit` of each. `since` and `until`
+/// bound them all.
+pub async fn of_messages(
     controller: &ControllerId,
-    message: MessageId,
-    since: DateTime<Utc>,
+    messages: &[(Uuid, DateTime<Utc>)],
+    until: DateTime<Utc>,
     limit: i64,
     connection: &mut Connection,
 ) -> QueryResult<Vec<Judged>> {
-    hits::table
-        .filter(
-            hits::controller_id
-                .eq(controller.as_str())
-                .and(hits::message_id.eq(message.0))
-                .and(hits::at.ge(since)),
-        )
-        .order((hits::at, hits::id))
-        .select(Judged::as_select())
-        .limit(limit)
+    let Some(first) = messages.iter().map(|(_, since)| *since).min() else {
+        return Ok(Vec::new());
+    };
+    let ids: Vec<Uuid> = messages.iter().map(|(id, _)| *id).collect();
+    let since: Vec<DateTime<Utc>> = messages.iter().map(|(_, since)| *since).collect();
+    diesel::sql_query(OF_MESSAGES)
+        .bind::<Text, _>(controller.as_str())
+        .bind::<Array<SqlUuid>, _>(ids)
+        .bind::<Array<Timestamptz>, _>(since)
+        .bind::<Timestamptz, _>(first)
+        .bind::<Timestamptz, _>(until)
+        .bind::<BigInt, _>(limit)
         .load(connection)
         .await
 }
 
-/// Returns when the oldest hit of a message came whose verdict is not settled.
-pub async fn oldest_unsettled(
-    controller: &ControllerId,
-    message: MessageId,
-    connection: &mut Connection,
-) -> QueryResult<Option<DateTime<Utc>>> {
-    hits::table
-        .filter(
-            hits::controller_id
-                .eq(controller.as_str())
-                .and(hits::message_id.eq(message.0))
-                .and(hits::settled.eq(false)),
-        )
-        .select(diesel::dsl::min(hits::at))
-        .first(connection)
-        .await
-}
-
-/// Writes the verdicts of hits of one message.
+/// Writes the verdicts of hits.
 pub async fn write(
     controller: &ControllerId,
-    message: MessageId,
     judged: &[&Judged],
     connection: &mut Connection,
 ) -> QueryResult<usize> {
+    if judged.is_empty() {
+        return Ok(0);
+    }
     let reasons: Vec<String> = judged.iter().map(|hit| hit.reasons.join(",")).collect();
     diesel::sql_query(WRITE)
         .bind::<Text, _>(controller.as_str())
-        .bind::<SqlUuid, _>(message.0)
+        .bind::<Array<SqlUuid>, _>(column(judged, |hit| hit.message_id))
         .bind::<Array<Timestamptz>, _>(column(judged, |hit| hit.at))
         .bind::<Array<SqlUuid>, _>(column(judged, |hit| hit.id))
         .bind::<Array<Text>, _>(column(judged, |hit| hit.class.as_str()))
@@ -99,9 +99,17 @@ fn column<'a, T>(judged: &[&'a Judged], value: impl Fn(&'a Judged) -> T) -> Vec<
     judged.iter().map(|hit| value(hit)).collect()
 }
 
+// The bounds that all share let whole partitions be left out.
+const OF_MESSAGES: &str = "
+SELECT found.* FROM unnest($2, $3) AS wanted (message_id, since) CROSS JOIN LATERAL (
+    SELECT message_id, at, id, kind, ordinal, features, class, confidence, reasons, rules_version, settled, duplicate_of
+    FROM hits
+    WHERE controller_id = $1 AND hits.message_id = wanted.message_id AND at >= wanted.since AND at BETWEEN $4 AND $5
+    ORDER BY at, id LIMIT $6) AS found";
+
 const WRITE: &str = "
 UPDATE hits SET class = new.class, confidence = new.confidence, reasons = string_to_array(new.reasons, ','),
     rules_version = new.rules_version, settled = new.settled, duplicate_of = new.duplicate_of
-FROM unnest($3, $4, $5, $6, $7, $8, $9, $10)
-    AS new (at, id, class, confidence, reasons, rules_version, settled, duplicate_of)
-WHERE hits.controller_id = $1 AND hits.message_id = $2 AND hits.at = new.at AND hits.id = new.id";
+FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10)
+    AS new (message_id, at, id, class, confidence, reasons, rules_version, settled, duplicate_of)
+WHERE hits.controller_id = $1 AND hits.message_id = new.message_id AND hits.at = new.at AND hits.id = new.id";

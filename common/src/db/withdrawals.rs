@@ -206,7 +206,7 @@ WITH gone AS (
         count(*) FILTER (WHERE class IN ('human', 'image-proxy-on-open') AND kind = 'click') AS clicks,
         count(*) FILTER (WHERE class IN ('machine-prefetch', 'security-scanner', 'link-preview')) AS automatic
     FROM gone JOIN messages ON messages.controller_id = $1 AND messages.id = gone.message_id
-    WHERE gone.settled AND gone.duplicate_of IS NULL
+    WHERE gone.settled AND gone.at <= messages.settled_until AND gone.duplicate_of IS NULL
     GROUP BY 1, 2
 )
 UPDATE activity SET opens = greatest(0, activity.opens - hours.opens),
@@ -230,5 +230,6 @@ const RECOUNT_AUTOMATIC: &str = "
 UPDATE messages SET automatic_count = (
     SELECT count(*) FROM hits
     WHERE hits.controller_id = messages.controller_id AND hits.message_id = messages.id
-        AND hits.settled AND hits.class IN ('machine-prefetch', 'security-scanner', 'link-preview'))
+        AND hits.settled AND hits.at <= messages.settled_until
+        AND hits.class IN ('machine-prefetch', 'security-scanner', 'link-preview'))
 WHERE controller_id = $1 AND id = ANY ($2) AND automatic_count > 0";

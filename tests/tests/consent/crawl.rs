@@ -115,7 +115,10 @@ async fn furnished() -> (Place, Sample, String, Vec<String>) {
         assert!(paths.iter().any(|path| path == known), "{known}: {paths:?}");
     }
     // Settling hits is a job's doing, not a reader's: what waits for it is settled before the picture is taken.
-    place.database.execute("DELETE FROM settlements").await;
+    for list in ["arrivals", "settlements"] {
+        let statement = format!("DELETE FROM {list}");
+        place.database.execute(&statement).await;
+    }
     (place, sample, address, paths)
 }
 

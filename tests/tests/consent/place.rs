@@ -114,7 +114,7 @@ impl Place {
             (
                 "UPDATE messages SET open_count = open_count + CASE $2 WHEN 'open' THEN 1 ELSE 0 END,
                     click_count = click_count + CASE $2 WHEN 'click' THEN 1 ELSE 0 END,
-                    first_open_at = now(), last_open_at = now(), first_click_at = now(), last_click_at = now()
+                    settled_until = now(), first_open_at = now(), last_open_at = now(), first_click_at = now(), last_click_at = now()
                  WHERE id = $1",
                 &[&sample.message.0, &kind],
             ),

@@ -90,6 +90,8 @@ async fn endless(place: &Place) -> Vec<String> {
         "controllers",
         // A number for each controller.
         "consent_epochs",
+        // Random names of messages, for a minute.
+        "arrivals",
         // Names nobody: the log that must stay whole, the texts, keyed hashes and random names.
         "consent_events",
         "notices",

@@ -116,7 +116,8 @@ impl Account {
 /// only, one left as it came.
 const MESSAGES: &str = "
     INSERT INTO messages (controller_id, id, user_id, queue_id, message_id_header, subject, sent_at, opens, links, reason,
-        record, open_count, first_open_at, last_open_at, click_count, first_click_at, last_click_at, automatic_count)
+        record, open_count, first_open_at, last_open_at, click_count, first_click_at, last_click_at, automatic_count,
+        settled_until)
     SELECT 'example', gen_random_uuid(), $1::uuid, 'Q' || n, '<' || n || '@example.com>',
         (ARRAY['Offer 2026-' || n || ' for the renovation of the north stairwell, with drawings', 'Zażółć gęślą jaźń: termin w środę',
             'Re: Invoice <b>overdue</b> & reminder', ''])[1 + n % 4],
@@ -128,7 +129,7 @@ const MESSAGES: &str = "
         CASE WHEN n % 8 < 3 THEN 1 + n % 5 ELSE 0 END, CASE WHEN n % 8 < 3 THEN sent + interval '2 minutes' END,
         CASE WHEN n % 8 < 3 THEN sent + interval '90 minutes' END,
         CASE WHEN n % 8 < 2 THEN 1 + n % 2 ELSE 0 END, CASE WHEN n % 8 < 2 THEN sent + interval '3 minutes' END,
-        CASE WHEN n % 8 < 2 THEN sent + interval '5 minutes' END, CASE WHEN n % 8 IN (0, 4) THEN 3 ELSE 0 END
+        CASE WHEN n % 8 < 2 THEN sent + interval '5 minutes' END, CASE WHEN n % 8 IN (0, 4) THEN 3 ELSE 0 END, now()
     FROM (SELECT n, now() - interval '2 hours' - interval '11 hours' * n * least(1, 170.0 / $2::int) AS sent FROM generate_series(0, $2::int - 1) n) numbered";
 
 const RECIPIENTS: &str = "

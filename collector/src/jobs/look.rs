@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! A look at one message: its hits before and after they were judged again, and what that changes.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use common::{
+    config::Config,
+    consent::Purpose,
+    db::{
+        counters::{Difference, Gain},
+        settlements::Claim,
+        verdicts::Judged,
+    },
+};
+
+use super::judge::{is_machine, is_person, is_settled};
+
+/// A message that is being settled.
+pub(super) struct Look {
+    pub(super) claim: Claim,
+    /// Hits up to this moment are settled afterwards, those aside that are marked otherwise.
+    pub(super) until: Option<DateTime<Utc>>,
+    /// The hits of late, in the order of time.
+    pub(super) before: Vec<Judged>,
+    /// The same hits, judged again.
+    pub(super) after: Vec<Judged>,
+}
+
+/// What a look changes in the counters.
+#[derive(Debug, PartialEq)]
+pub(super) struct Sum {
+    /// Nothing where the message loses something: then it is counted anew.
+    pub(super) gain: Gain,
+    pub(super) has_losses: bool,
+    /// Whether the clicks on links have changed.
+    pub(super) has_clicks: bool,
+    /// What each hour gains or loses.
+    pub(super) hours: BTreeMap<DateTime<Utc>, Difference>,
+}
+
+impl Look {
+    /// Pairs the hits before and after.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&Judged, &Judged)> {
+        self.before.iter().zip(&self.after)
+    }
+
+    /// Returns the hits that are to be written.
+    pub(super) fn changed(&self) -> impl Iterator<Item = &Judged> {
+        self.pairs()
+            .filter(|(old, new)| old != new)
+            .map(|(_, new)| new)
+    }
+
+    /// Tells whether the verdict on a hit had been settled before.
+    pub(super) fn was_settled(&self, before: &Judged) -> bool {
+        is_settled(before, self.claim.settled_until)
+    }
+
+    /// Tells whether the verdict on a hit is settled now.
+    pub(super) fn is_settled(&self, after: &Judged) -> bool {
+        is_settled(after, self.until)
+    }
+
+    /// Returns the classes of the hits that this look settles.
+    pub(super) fn newly_settled(&self) -> impl Iterator<Item = String> {
+        self.pairs()
+            .filter(|(old, new)| !self.was_settled(old) && self.is_settled(new))
+            .map(|(_, new)| new.class.clone())
+    }
+
+    /// Returns when to look once more: a hit that others followed after it had been settled is judged a last time.
+    pub(super) fn recheck(&self, config: &Config, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let settle = config.classify.settle.delta();
+        let late = config.classify.late_recheck.delta();
+        let last = self.after.last()?.at;
+        self.after
+            .iter()
+            .filter(|hit| last > hit.at + settle)
+            .map(|hit| hit.at + late)
+            .find(|moment| *moment > now)
+    }
+
+    /// Sums up what changes.
+    pub(super) fn sum(&self) -> Sum {
+        let mut sum = Sum {
+            gain: Gain {
+                message: self.claim.message,
+                until: self.until.unwrap_or_default(),
+                opens: 0,
+                clicks: 0,
+                automatic: 0,
+                opened: None,
+                clicked: None,
+            },
+            has_losses: false,
+            has_clicks: false,
+            hours: BTreeMap::new(),
+        };
+        for (old, new) in self.pairs() {
+            let lost = contribution(old, self.was_settled(old));
+            let gained = contribution(new, self.is_settled(new));
+            if lost == gained {
+                continue;
+            }
+            sum.has_losses |= lost != Difference::default();
+            sum.has_clicks |= lost.clicks != gained.clicks;
+            let hour = new.at.duration_trunc(TimeDelta::hours(1)).unwrap_or(new.at);
+            let total = sum.hours.entry(hour).or_default();
+            total.opens += gained.opens - lost.opens;
+            total.clicks += gained.clicks - lost.clicks;
+            total.automatic += gained.automatic - lost.automatic;
+            sum.gain.opens += gained.opens;
+            sum.gain.clicks += gained.clicks;
+            sum.gain.automatic += gained.automatic;
+            // In the order of time.
+            if gained.opens > 0 {
+                let first = sum.gain.opened.map_or(new.at, |(first, _)| first);
+                sum.gain.opened = Some((first, new.at));
+            }
+            if gained.clicks > 0 {
+                let first = sum.gain.clicked.map_or(new.at, |(first, _)| first);
+                sum.gain.clicked = Some((first, new.at));
+            }
+        }
+        sum.hours
+            .retain(|_, difference| *difference != Difference::default());
+        if sum.has_losses {
+            sum.gain = Gain {
+                opens: 0,
+                clicks: 0,
+                automatic: 0,
+                opened: None,
+                clicked: None,
+                ..sum.gain
+            };
+        }
+        sum
+    }
+}
+
+fn contribution(hit: &Judged, is_settled: bool) -> Difference {
+    let one = |counts: bool| i32::from(is_settled && hit.duplicate_of.is_none() && counts);
+    Difference {
+        opens: one(is_person(hit) && hit.kind == Purpose::Open.code()),
+        clicks: one(is_person(hit) && hit.kind == Purpose::Click.code()),
+        automatic: one(is_machine(hit)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::{
+        db::hits::Json,
+        ids::{MessageId, UserId},
+    };
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(second, 0).unwrap()
+    }
+
+    fn hit(second: i64, class: &str) -> Judged {
+        Judged {
+            message_id: Uuid::nil(),
+            at: at(second),
+            id: Uuid::from_u128(second.unsigned_abs().into()),
+            kind: "open".into(),
+            ordinal: 0,
+            features: Json("{}".into()),
+            class: class.into(),
+            confidence: 90,
+            reasons: Vec::new(),
+            rules_version: 1,
+            settled: true,
+            duplicate_of: None,
+        }
+    }
+
+    fn look(settled: Option<i64>, until: i64, before: Vec<Judged>, after: Vec<Judged>) -> Look {
+        Look {
+            claim: Claim {
+                message: MessageId(Uuid::nil()),
+                sender: UserId(Uuid::nil()),
+                sent_at: at(0),
+                links: 0,
+                muted: false,
+                last_open_at: None,
+                last_click_at: None,
+                settled_until: settled.map(at),
+            },
+            until: Some(at(until)),
+            before,
+            after,
+        }
+    }
+
+    #[test]
+    fn hits_count_once_when_they_become_settled() {
+        let hits = vec![hit(10, "human"), hit(20, "human"), hit(90, "human")];
+
+        let sum = look(Some(10), 30, hits.clone(), hits).sum();
+
+        assert_eq!((sum.gain.opens, sum.has_losses), (1, false));
+        assert_eq!(sum.gain.opened, Some((at(20), at(20))));
+        assert_eq!(sum.hours[&at(0)].opens, 1);
+    }
+
+    #[test]
+    fn person_who_turns_out_to_be_a_machine_is_counted_anew() {
+        let before = vec![hit(10, "human")];
+        let after = vec![hit(10, "security-scanner")];
+
+        let sum = look(Some(30), 40, before, after).sum();
+
+        assert!(sum.has_losses);
+        assert_eq!((sum.gain.opens, sum.gain.automatic), (0, 0));
+        assert_eq!(
+            (sum.hours[&at(0)].opens, sum.hours[&at(0)].automatic),
+            (-1, 1)
+        );
+    }
+
+    #[test]
+    fn late_hit_counts_only_when_it_was_looked_at_by_itself() {
+        let late = Judged {
+            settled: false,
+            ..hit(10, "human")
+        };
+
+        let unseen = look(Some(30), 40, vec![late.clone()], vec![late.clone()]).sum();
+        let seen = look(Some(30), 40, vec![late], vec![hit(10, "human")]).sum();
+
+        assert_eq!((unseen.gain.opens, seen.gain.opens), (0, 1));
+    }
+}

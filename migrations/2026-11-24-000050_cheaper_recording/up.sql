@@ -1,0 +1,100 @@
+-- A key that refers to the message costs as much as the hit itself: a query and a lock for each row. Instead, whoever
+-- deletes messages deletes their hits and starts a new epoch, so that no batch that knew the messages is written after it.
+ALTER TABLE hits DROP CONSTRAINT hits_controller_id_message_id_fkey;
+ALTER TABLE settlements DROP CONSTRAINT settlements_controller_id_message_id_fkey;
+
+CREATE FUNCTION before_forgetting() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- Before any message is locked, as a withdrawal does it: else each could wait for the other. Whose messages go is
+    -- not known yet, and there are few controllers.
+    PERFORM start_consent_epoch(id) FROM (SELECT id FROM controllers ORDER BY id) AS ordered;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION before_forgetting() IS 'Keeps batches of hits waiting while messages are deleted, and makes what they knew worthless';
+CREATE TRIGGER messages_before_forgetting BEFORE DELETE ON messages
+    FOR EACH STATEMENT EXECUTE FUNCTION before_forgetting();
+
+CREATE FUNCTION forget_hits() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM hits USING gone WHERE hits.controller_id = gone.controller_id AND hits.message_id = gone.id;
+    DELETE FROM settlements USING gone
+    WHERE settlements.controller_id = gone.controller_id AND settlements.message_id = gone.id;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION forget_hits() IS 'Deletes the hits of deleted messages and what is planned for them';
+CREATE TRIGGER messages_forget_hits AFTER DELETE ON messages REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION forget_hits();
+
+-- To mark each hit as settled would be to write it twice. What is there already was marked, or is on the list.
+ALTER TABLE messages ADD COLUMN settled_until timestamptz DEFAULT now();
+ALTER TABLE messages ALTER COLUMN settled_until DROP DEFAULT;
+COMMENT ON COLUMN messages.settled_until IS 'Hits up to this moment have a settled verdict, except those marked otherwise';
+COMMENT ON COLUMN hits.settled IS 'Whether the verdict is settled once the message is settled until this hit; false for one that came late, until it was looked at by itself';
+
+CREATE TABLE arrivals (
+    controller_id text NOT NULL,
+    due_at timestamptz NOT NULL,
+    id uuid NOT NULL DEFAULT gen_random_uuid(),
+    oldest_at timestamptz NOT NULL,
+    message_ids uuid[] NOT NULL,
+    PRIMARY KEY (controller_id, due_at, id)
+);
+CREATE INDEX arrivals_due ON arrivals (due_at);
+COMMENT ON TABLE arrivals IS 'Batches of hits whose verdicts are to be settled, and when; a row goes when they are';
+COMMENT ON COLUMN arrivals.oldest_at IS 'When the oldest hit of the batch came';
+COMMENT ON COLUMN arrivals.message_ids IS 'One for each hit, so some may be named more than once';
+COMMENT ON TABLE settlements IS 'Messages whose verdicts are to be looked at once more, and when';
+
+CREATE FUNCTION keep_hits(
+    controllers text[], epochs bigint[],
+    owners smallint[], message_ids uuid[], ats timestamptz[], ids uuid[], ordinals smallint[], features jsonb[],
+    originals uuid[], verdicts smallint[], classes text[], confidences smallint[], reasons text[], rules_version integer,
+    settle interval, are_new boolean
+) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    controller text;
+    late timestamptz := clock_timestamp() - settle / 2;
+BEGIN
+    -- In the order in which others take several.
+    FOR controller IN SELECT unnest(controllers) ORDER BY 1 LOOP
+        PERFORM pg_advisory_xact_lock_shared(hashtextextended('consent|' || controller, 0));
+    END LOOP;
+    -- A statement of its own, so that it sees what was committed while the lock was waited for.
+    IF EXISTS (
+        SELECT FROM unnest(controllers, epochs) AS known (controller_id, epoch)
+        LEFT JOIN consent_epochs USING (controller_id)
+        WHERE known.epoch IS DISTINCT FROM coalesce(consent_epochs.epoch, 0)
+    ) THEN
+        RETURN false;
+    END IF;
+    -- To ask for each row whether it is there already costs a quarter of all; a batch seen for the first time need not.
+    -- Arrays in the list of columns are read one by one; as a table they would be copied first.
+    IF are_new THEN
+        INSERT INTO hits (controller_id, message_id, at, id, kind, ordinal, features, class, confidence, reasons,
+            rules_version, settled, duplicate_of)
+        SELECT controllers[owner], message_id, at, id, CASE ordinal WHEN 0 THEN 'open' ELSE 'click' END, ordinal, feature,
+            classes[verdict], confidences[verdict], string_to_array(keep_hits.reasons[verdict], ','),
+            keep_hits.rules_version, at > late, original
+        FROM (SELECT unnest(owners) AS owner, unnest(message_ids) AS message_id, unnest(ats) AS at, unnest(ids) AS id,
+            unnest(ordinals) AS ordinal, unnest(keep_hits.features) AS feature, unnest(originals) AS original,
+            unnest(verdicts) AS verdict) AS new;
+    ELSE
+        INSERT INTO hits (controller_id, message_id, at, id, kind, ordinal, features, class, confidence, reasons,
+            rules_version, settled, duplicate_of)
+        SELECT controllers[owner], message_id, at, id, CASE ordinal WHEN 0 THEN 'open' ELSE 'click' END, ordinal, feature,
+            classes[verdict], confidences[verdict], string_to_array(keep_hits.reasons[verdict], ','),
+            keep_hits.rules_version, at > late, original
+        FROM (SELECT unnest(owners) AS owner, unnest(message_ids) AS message_id, unnest(ats) AS at, unnest(ids) AS id,
+            unnest(ordinals) AS ordinal, unnest(keep_hits.features) AS feature, unnest(originals) AS original,
+            unnest(verdicts) AS verdict) AS new
+        ON CONFLICT DO NOTHING;
+    END IF;
+    -- What came late waits a little for what comes later still.
+    INSERT INTO arrivals (controller_id, due_at, oldest_at, message_ids)
+    SELECT controllers[owner], greatest(max(at) + settle, now() + settle / 6), min(at), array_agg(message_id)
+    FROM (SELECT unnest(owners) AS owner, unnest(message_ids) AS message_id, unnest(ats) AS at) AS new
+    GROUP BY owner;
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION keep_hits IS 'Writes a batch of hits, unless consent changed since the given epochs: then it writes nothing and says so';
+COMMENT ON FUNCTION record_hits IS 'As the previous release writes hits; to be removed after the next';
