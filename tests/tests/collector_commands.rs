@@ -137,3 +137,50 @@ async fn retention_deletes_what_is_over_and_nothing_else() {
     assert_eq!(database.count(ahead, &[]).await, 1);
     assert_eq!(database.count(partitions, &[]).await, before);
 }
+
+#[tokio::test]
+async fn stored_hits_are_judged_again_by_new_rules() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database).write();
+    let sample = Sample::with_consent(&installation, &database).await;
+    // As rules of old left it: a mail program that nobody knew yet.
+    let features = json!({"k": "open", "n": "other", "c": "mail-app:thunderbird", "t": 3_600_000});
+    let features = features.to_string();
+    database
+        .connect()
+        .await
+        .execute(
+            "WITH hit AS (INSERT INTO hits VALUES ('example', $1, now() - interval '20 minutes', gen_random_uuid(), 'open', 0,
+                $2::text::jsonb, 'unknown', 30, '{R60}', 0, true))
+             UPDATE messages SET settled_until = now() WHERE id = $1",
+            &[&sample.message.0, &features],
+        )
+        .await
+        .unwrap();
+    let stored = "SELECT count(*) FROM hits JOIN messages m ON m.id = message_id
+        WHERE class = 'human' AND rules_version > 0 AND open_count = 1 AND first_open_at = at";
+    let hour = "SELECT coalesce(sum(opens), 0) FROM activity";
+
+    let counted = data(&installation, &["reclassify"]);
+    let before = database.count(stored, &[]).await;
+    let applied = data(&installation, &["reclassify", "--apply"]);
+    let after = (
+        database.count(stored, &[]).await,
+        database.count(hour, &[]).await,
+    );
+    let again = data(&installation, &["reclassify", "--apply"]);
+
+    let change = json!([{"from": "unknown", "to": "human", "hits": 1}]);
+    assert_eq!(
+        (&counted["changes"], &counted["applied"]),
+        (&change, &json!(false))
+    );
+    assert_eq!(before, 0);
+    assert_eq!(
+        (&applied["changes"], &applied["applied"]),
+        (&change, &json!(true))
+    );
+    assert_eq!(after, (1, 1));
+    assert_eq!((&again["changes"], &again["hits"]), (&json!([]), &json!(1)));
+}

@@ -71,6 +71,7 @@ async fn dispatch(command: &Command, context: &Context) -> anyhow::Result<()> {
         Command::Networks(command) => cli::networks::run(command, context),
         Command::Notice(command) => cli::notice::run(command, context).await,
         Command::Postfix(arguments) => cli::postfix::run(arguments, context),
+        Command::Reclassify(command) => cli::reclassify::run(command, context).await,
         Command::Retention(command) => cli::retention::run(command, context).await,
         Command::Ropa(which) => cli::ropa::run(which, context),
         Command::Token(command) => cli::token::run(command, context).await,

@@ -13,6 +13,7 @@ pub mod networks;
 pub mod notice;
 pub mod options;
 pub mod postfix;
+pub mod reclassify;
 pub mod retention;
 pub mod ropa;
 pub mod token;

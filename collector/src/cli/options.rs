@@ -61,6 +61,8 @@ pub enum Command {
     Notice(super::notice::Command),
     /// Print the lines for main.cf and master.cf
     Postfix(super::postfix::Arguments),
+    /// Judge stored hits again, after the rules have changed
+    Reclassify(super::reclassify::Command),
     /// Delete what has reached the end of its retention
     #[command(subcommand)]
     Retention(super::retention::Command),

@@ -5,6 +5,7 @@ mod heads;
 mod judge;
 mod look;
 mod news;
+pub mod reclassify;
 mod registration;
 pub mod retention;
 mod settle;

@@ -182,3 +182,24 @@ async fn insert_recipients(
         .execute(connection)
         .await
 }
+
+/// Returns messages with settled hits, in the order of their ids, from the one after `after` on.
+pub async fn settled(
+    controller: &ControllerId,
+    after: Uuid,
+    limit: i64,
+    connection: &mut Connection,
+) -> QueryResult<Vec<Uuid>> {
+    messages::table
+        .filter(
+            messages::controller_id
+                .eq(controller.as_str())
+                .and(messages::id.gt(after))
+                .and(messages::settled_until.is_not_null()),
+        )
+        .order(messages::id)
+        .limit(limit)
+        .select(messages::id)
+        .load(connection)
+        .await
+}
