@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where a step fails")]
 
+use std::time::{Duration, Instant};
+
 use harness::{
     clicks::{Load, assert_kept, stored, until_replayed},
     database::Database,
@@ -91,6 +93,39 @@ async fn paused_and_stopped_database_breaks_no_answer_and_loses_no_hit() {
     assert_kept(&answered, &stored(&client, &sample).await);
     let unwanted = "SELECT count(*) FROM hits WHERE message_id = $1";
     assert_eq!(database.count(unwanted, &[&silent_message.0]).await, 0);
+}
+
+/// `FAIRTRACK_OUTAGE_SECONDS=60` makes the outage as long as the promise speaks of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn outage_under_load_breaks_no_answer_and_is_made_up_for_within_a_minute() {
+    harness::needs!(PostgreSql);
+    let seconds = std::env::var("FAIRTRACK_OUTAGE_SECONDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(5);
+    let mut database = Database::start_alone().await;
+    let installation = Installation::on(&database).write();
+    let address = installation.url().replace("http://", "");
+    let sample = Sample::with_consent(&installation, &database).await;
+    let _collector = installation.start_collector().await;
+
+    let load = Load::start(sample, &address, 2);
+    load.answers(100).await;
+    database.cluster().stop();
+    // The length of the outage is what is tested.
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    database.cluster().restart().await;
+    let back = Instant::now();
+    let (sample, answered) = load.stop().await;
+    until_replayed(&installation).await;
+
+    println!(
+        "{seconds} s away: {} hits answered, all in the database {} ms after its return",
+        answered.len(),
+        back.elapsed().as_millis()
+    );
+    let client = database.connect().await;
+    assert_kept(&answered, &stored(&client, &sample).await);
 }
 
 #[tokio::test]
