@@ -45,8 +45,9 @@ pub struct Program {
 }
 
 impl Installation {
-    /// Describes an installation with one controller, `example.com`, that keeps its data in a database. Each program
-    /// connects in the role that is made for it, so that a right that is missing shows in every test.
+    /// Describes an installation with one controller, `example.com`, that keeps its data in a database.
+    ///
+    /// Each program connects in the role that is made for it, so that a right that is missing shows in every test.
     pub fn on(database: &Database) -> Builder {
         let scratch = Scratch::new("ft");
         let (collector, admin) = (Port::reserve(), Port::reserve());

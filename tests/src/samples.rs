@@ -98,8 +98,10 @@ impl Sample {
     }
 }
 
-/// Appends a recipient's statement, for the whole of `example`, to the consent log: chained as the programs chain it, so
-/// that the log can be verified. A grant is a day old, so that it covers what came before the test.
+/// Appends a recipient's statement, for the whole of `example`, to the consent log.
+///
+/// It is chained as the programs chain it, so that the log can be verified. A grant is a day old, so that it covers what
+/// came before the test.
 pub async fn say(client: &Client, subject: Uuid, purpose: &str, state: &str) {
     let lock = "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('consent|example', 0))";
     client.batch_execute(lock).await.unwrap();

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::place::Place;
 
 /// Never ends, so it cannot be read to its end.
-const ENDLESS: &str = "/api/v1/notifications/stream";
+const ENDLESS: &str = "/notifications/stream";
 
 const QUERIES: [&str; 6] = [
     "",
@@ -26,31 +26,35 @@ const QUERIES: [&str; 6] = [
     "lang=pl&act=refuse-all&delete=1&mute=1&revoke=1&opens=true",
 ];
 
-/// Returns the paths that the source mounts, with places filled in.
+/// Returns the paths that the source mounts, with places filled in; each below the API too, whether or not it is there.
 fn routes(fill: &dyn Fn(&str) -> String) -> Vec<String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../collector/src");
     let mut paths = vec!["/nothing".to_owned()];
-    for (file, scope) in [("routes.rs", "/api/v1"), ("recipient/mod.rs", "")] {
-        let source = fs::read_to_string(root.join(file)).unwrap();
-        // What follows the first scope of its own name is below it, up to the scope of the pages.
-        let (api, pages) = source
-            .split_once("web::scope(\"\")")
-            .unwrap_or(("", &source));
-        for (part, scope) in [(api, scope), (pages, "")] {
-            for call in ["web::resource(", ".route(\""] {
-                for (place, _) in part.match_indices(call) {
-                    let (_, rest) = part.split_at(place + call.len());
-                    let path = rest.trim_start().trim_start_matches('"');
-                    let path = path.split('"').next().unwrap();
-                    if path.starts_with('/') {
-                        paths.push(fill(&format!("{scope}{path}")));
-                    }
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../collector/src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let source = fs::read_to_string(path).unwrap();
+            if !source.contains("resource(") {
+                continue;
+            }
+            for (place, literal) in source.match_indices("\"/") {
+                let (_, rest) = source.split_at(place + literal.len());
+                let route = rest.split('"').next().unwrap();
+                if !route.contains([' ', '\n']) {
+                    let route = fill(&format!("/{route}"));
+                    paths.push(format!("/api/v1{route}"));
+                    paths.push(route);
                 }
             }
         }
     }
     paths.sort();
     paths.dedup();
+    paths.retain(|path| !path.ends_with(ENDLESS));
     paths
 }
 
@@ -135,7 +139,7 @@ async fn programs_that_read_every_route_change_nothing() {
         Visitor::new().header("Authorization", &format!("Bearer {token}")),
     ] {
         let mut visitor = visitor;
-        for path in paths.iter().filter(|path| *path != ENDLESS) {
+        for path in &paths {
             for query in QUERIES {
                 let url = place.url(&format!("{path}?{query}"));
                 let answer = visitor.get(&url).await;
@@ -165,7 +169,7 @@ async fn browser_that_runs_scripts_on_every_route_changes_nothing() {
             let cookie = json!({"name": "fairtrack", "value": session, "url": place.url("/")});
             browser.devtools("Network.setCookie", cookie).await;
         }
-        for path in paths.iter().filter(|path| *path != ENDLESS) {
+        for path in &paths {
             let url = place.url(&format!("{path}?confirm=true&act=stop&lang=en"));
             // What is offered as a download opens no page: the browser says so, and that is all.
             let _ = browser.client().goto(&url).await;
