@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! What a user's report is made of: own messages with recipients, links, hits and hours. Every query names the user, so
-//! that nobody gets to see another's, and leaves messages out that a recipient has frozen.
+//! What a user's report is made of: own messages with recipients, links, hits and hours.
+//!
+//! Every query names the user, so that nobody gets to see another's, and leaves messages out that a recipient has frozen.
 
 use std::collections::HashMap;
 
