@@ -28,3 +28,4 @@ pub mod routes;
 pub mod sender;
 pub mod state;
 pub mod tracking;
+pub mod webhooks;

@@ -40,6 +40,13 @@ impl Live {
         self.sender.subscribe()
     }
 
+    /// Wakes jobs of this program that wait for something to happen.
+    pub fn wake(&self) {
+        // Nobody has this name, so no stream takes it for its own.
+        let nobody = (ControllerId(String::new()), UserId(Uuid::nil()));
+        let _nobody_listens = self.sender.send(nobody);
+    }
+
     /// Listens for as long as the program runs, connecting again whenever the connection breaks.
     pub async fn listen(self, url: String) {
         loop {

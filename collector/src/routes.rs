@@ -52,6 +52,31 @@ pub fn configure(app: &mut ServiceConfig) {
                 "/settings/tokens/{id}/revoke",
                 post().to(sender::token::revoke),
             )
+            .route("/feed.atom", get().to(sender::feed::show))
+            .route("/settings/feed", post().to(sender::feed::create))
+            .route("/settings/feed/revoke", post().to(sender::feed::revoke))
+            .service(
+                web::resource("/settings/webhooks")
+                    .route(get().to(sender::webhooks::list))
+                    .route(post().to(sender::webhooks::create)),
+            )
+            .route("/settings/webhooks/{id}", get().to(sender::webhooks::show))
+            .route(
+                "/settings/webhooks/{id}/rotate",
+                post().to(sender::webhooks::rotate),
+            )
+            .route(
+                "/settings/webhooks/{id}/enable",
+                post().to(sender::webhooks::enable),
+            )
+            .route(
+                "/settings/webhooks/{id}/delete",
+                post().to(sender::webhooks::delete),
+            )
+            .route(
+                "/settings/webhooks/{id}/resend",
+                post().to(sender::webhooks::resend),
+            )
             .service(
                 web::resource("/sign-in")
                     .route(get().to(sender::sign_in::show))

@@ -22,6 +22,7 @@ use tokio::sync::{Mutex, OnceCell};
 use tokio_postgres::{Client, NoTls, types::ToSql};
 
 use crate::{
+    log::Log,
     programs::postgresql,
     scratch::Scratch,
     server::{Server, command_as, run},
@@ -303,6 +304,11 @@ impl Cluster {
     /// Tells whether the server still runs.
     pub fn is_running(&mut self) -> bool {
         self.server.is_running()
+    }
+
+    /// Returns what the server said.
+    pub fn log(&self) -> &Log {
+        self.server.log()
     }
 
     /// Stops the server where it is: connections hang.

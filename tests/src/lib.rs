@@ -29,6 +29,7 @@ pub mod port;
 pub mod postfix;
 pub mod programs;
 pub mod python;
+pub mod receiver;
 pub mod samples;
 pub mod scratch;
 pub mod server;

@@ -6,18 +6,18 @@ use actix_web::http::header::{HeaderMap, HeaderName};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 /// Returns the entity tag of a body, in quotes.
-pub(super) fn of(body: &[u8]) -> String {
+pub(crate) fn of(body: &[u8]) -> String {
     let hash = blake3::hash(body);
     let (start, _) = hash.as_bytes().split_at(15);
     format!("\"{}\"", URL_SAFE_NO_PAD.encode(start))
 }
 
 /// The tags that a field names: `If-Match` or `If-None-Match`.
-pub(super) struct Named(Vec<String>);
+pub(crate) struct Named(Vec<String>);
 
 impl Named {
     /// Reads a field; `None` if it is not there.
-    pub(super) fn read(headers: &HeaderMap, field: HeaderName) -> Option<Self> {
+    pub(crate) fn read(headers: &HeaderMap, field: HeaderName) -> Option<Self> {
         let mut values = headers.get_all(field).peekable();
         values.peek()?;
         let tags = values
@@ -28,7 +28,7 @@ impl Named {
     }
 
     /// Tells whether a tag is among them.
-    pub(super) fn has(&self, tag: &str) -> bool {
+    pub(crate) fn has(&self, tag: &str) -> bool {
         self.0.iter().any(|one| one == "*" || one == tag)
     }
 }

@@ -22,7 +22,7 @@ use crate::{auth::CurrentUser, failure::Failure, state::State};
 const FIELD: &str = "idempotency-key";
 const LONGEST: usize = 100;
 /// Paths whose answers hold a secret.
-const SECRETIVE: [&str; 1] = ["/tokens"];
+const SECRETIVE: [&str; 3] = ["/tokens", "/webhooks", "/rotate"];
 
 /// Wraps the API: does named requests once.
 ///

@@ -3,7 +3,7 @@
 
 pub mod answers;
 pub mod contacts;
-mod etag;
+pub(crate) mod etag;
 pub mod export;
 pub mod idempotency;
 pub mod me;
@@ -16,3 +16,4 @@ pub mod operations;
 pub mod settings;
 pub mod stream;
 pub mod tokens;
+pub mod webhooks;

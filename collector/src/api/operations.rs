@@ -11,6 +11,7 @@ use actix_web::{
 
 use super::{
     contacts, export, me, message, messages, messages_csv, notifications, settings, stream, tokens,
+    webhooks,
 };
 
 /// Adds every operation below a scope, grouped by path so that a wrong method is told from a wrong path.
@@ -29,46 +30,56 @@ pub fn configure(scope: &mut ServiceConfig) {
 
 fn operations() -> Vec<(&'static str, Method, Route)> {
     use web::{delete, get, patch, post};
-    let (read, write, change, remove) = (Method::GET, Method::POST, Method::PATCH, Method::DELETE);
     vec![
-        ("/me", read.clone(), get().to(me::show)),
-        ("/messages", read.clone(), get().to(messages::list)),
-        ("/messages.csv", read.clone(), get().to(messages_csv::show)),
-        ("/messages/{id}", read.clone(), get().to(message::show)),
+        ("/me", Method::GET, get().to(me::show)),
+        ("/messages", Method::GET, get().to(messages::list)),
+        ("/messages.csv", Method::GET, get().to(messages_csv::show)),
+        ("/messages/{id}", Method::GET, get().to(message::show)),
+        ("/messages/{id}", Method::PATCH, patch().to(message::change)),
         (
             "/messages/{id}",
-            change.clone(),
-            patch().to(message::change),
-        ),
-        (
-            "/messages/{id}",
-            remove.clone(),
+            Method::DELETE,
             delete().to(message::delete),
         ),
-        ("/export", read.clone(), get().to(export::show)),
-        ("/contacts", read.clone(), get().to(contacts::list)),
-        ("/consent-requests", write.clone(), post().to(contacts::ask)),
-        ("/consents", write.clone(), post().to(contacts::attest)),
-        (
-            "/notifications",
-            read.clone(),
-            get().to(notifications::list),
-        ),
-        (
-            "/notifications/stream",
-            read.clone(),
-            get().to(stream::show),
-        ),
+        ("/export", Method::GET, get().to(export::show)),
+        ("/contacts", Method::GET, get().to(contacts::list)),
+        ("/consent-requests", Method::POST, post().to(contacts::ask)),
+        ("/consents", Method::POST, post().to(contacts::attest)),
+        ("/notifications", Method::GET, get().to(notifications::list)),
+        ("/notifications/stream", Method::GET, get().to(stream::show)),
         (
             "/notifications/read",
-            write.clone(),
+            Method::POST,
             post().to(notifications::read),
         ),
-        ("/settings", read.clone(), get().to(settings::show)),
-        ("/settings", change, patch().to(settings::change)),
-        ("/tokens", read, get().to(tokens::list)),
-        ("/tokens", write, post().to(tokens::create)),
-        ("/tokens/{id}", remove, delete().to(tokens::delete)),
+        ("/settings", Method::GET, get().to(settings::show)),
+        ("/settings", Method::PATCH, patch().to(settings::change)),
+        ("/tokens", Method::GET, get().to(tokens::list)),
+        ("/tokens", Method::POST, post().to(tokens::create)),
+        ("/tokens/{id}", Method::DELETE, delete().to(tokens::delete)),
+        ("/webhooks", Method::GET, get().to(webhooks::list)),
+        ("/webhooks", Method::POST, post().to(webhooks::create)),
+        ("/webhooks/{id}", Method::GET, get().to(webhooks::show)),
+        (
+            "/webhooks/{id}",
+            Method::PATCH,
+            patch().to(webhooks::change),
+        ),
+        (
+            "/webhooks/{id}",
+            Method::DELETE,
+            delete().to(webhooks::delete),
+        ),
+        (
+            "/webhooks/{id}/rotate",
+            Method::POST,
+            post().to(webhooks::rotate),
+        ),
+        (
+            "/webhooks/{id}/resend",
+            Method::POST,
+            post().to(webhooks::resend),
+        ),
     ]
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What goes on beside the answers. Each job may run in several collectors at once and does its work once.
 
+mod covered;
+mod digest;
 mod heads;
 mod judge;
 mod look;
@@ -10,6 +12,7 @@ mod registration;
 pub mod retention;
 mod settle;
 mod tell;
+pub mod webhooks;
 
 use std::sync::Arc;
 
@@ -35,6 +38,8 @@ pub fn start(
     jobs.spawn(retention::run_daily(state.clone()));
     jobs.spawn(heads::run_daily(state.clone()));
     jobs.spawn(settle::run(state.clone(), alarm, Arc::clone(metrics)));
+    jobs.spawn(digest::run(state.clone()));
+    jobs.spawn(webhooks::run(state.clone()));
     let live = state.live.clone();
     jobs.spawn(live.listen(state.config.database.url_of(Part::Collector).to_owned()));
     jobs.spawn(ingest::replay(log.clone(), recorder, Arc::clone(metrics)));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Mail of our own: sign-in links, requests, digests. Never instrumented: it is marked as generated.
 
+pub mod digest;
+
 use common::config;
 use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,

@@ -5,6 +5,7 @@ pub mod account;
 pub mod answers;
 mod chart;
 pub mod contacts;
+pub mod feed;
 mod frame;
 pub mod locale;
 mod marks;
@@ -17,5 +18,6 @@ pub mod sign_in;
 pub mod texts;
 mod timeline;
 pub mod token;
+pub mod webhooks;
 
 pub(crate) use self::timeline::client;

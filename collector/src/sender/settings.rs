@@ -9,14 +9,14 @@ use askama::Template;
 use chrono::Utc;
 use chrono_tz::{TZ_VARIANTS, Tz};
 use common::{
-    db::{Connection, api_tokens, sessions, users},
+    db::{Connection, api_tokens, feed_keys, sessions, users},
     language::Language,
 };
 use serde::Deserialize;
 
 use super::{
     frame::{Place, frame, locale},
-    texts::Texts,
+    texts::{Texts, feeds::Feeds},
 };
 use crate::{
     api::settings::{Change, changes},
@@ -43,6 +43,10 @@ struct Page {
     ways: [Way; 6],
     tokens: Vec<TokenRow>,
     fresh_token: Option<String>,
+    f: &'static Feeds,
+    digest: bool,
+    feed: Option<String>,
+    fresh_feed: Option<String>,
     sessions: Vec<SessionRow>,
     has_sessions: bool,
 }
@@ -80,6 +84,15 @@ struct SessionRow {
     is_this: bool,
 }
 
+/// What was just made and is shown once.
+pub(super) enum Fresh {
+    /// The feed's URL.
+    Feed(String),
+    Nothing,
+    /// An API token.
+    Token(String),
+}
+
 /// Whether something was just saved.
 #[derive(Deserialize)]
 pub struct Asked {
@@ -94,6 +107,7 @@ pub struct Chosen {
     text_links: Option<String>,
     remember_choice: Option<String>,
     notifications: String,
+    digest: Option<String>,
     language: String,
     time_zone: String,
 }
@@ -109,7 +123,13 @@ pub async fn show(
     asked: Query<Asked>,
 ) -> Result<HttpResponse, Failure> {
     let mut connection = state.db.get().await?;
-    page(&current, asked.saved.is_some(), None, &mut connection).await
+    page(
+        &current,
+        asked.saved.is_some(),
+        Fresh::Nothing,
+        &mut connection,
+    )
+    .await
 }
 
 /// `POST /settings`
@@ -128,7 +148,14 @@ pub async fn save(state: Data<State>, form: CheckedForm<Chosen>) -> Result<HttpR
         links: within(&chosen.links, controller.links),
         text_links: within(&chosen.text_links, controller.text_links),
         notifications: Some(chosen.notifications),
-        digest: None,
+        digest: Some(
+            if chosen.digest.is_some() {
+                "daily"
+            } else {
+                "off"
+            }
+            .into(),
+        ),
         remember_choice: Some(chosen.remember_choice.is_some()),
         language: Some(language),
         time_zone: Some(chosen.time_zone),
@@ -145,7 +172,7 @@ pub async fn save(state: Data<State>, form: CheckedForm<Chosen>) -> Result<HttpR
     Ok(see("/settings?saved=1"))
 }
 
-/// Renders the page; `fresh_token` is shown once.
+/// Renders the page.
 ///
 /// # Errors
 ///
@@ -153,13 +180,20 @@ pub async fn save(state: Data<State>, form: CheckedForm<Chosen>) -> Result<HttpR
 pub(super) async fn page(
     current: &CurrentUser,
     is_saved: bool,
-    fresh_token: Option<String>,
+    fresh: Fresh,
     connection: &mut Connection,
 ) -> Result<HttpResponse, Failure> {
     let t = Texts::of(current.language());
     let layout = frame(current, Place::Settings, t.common.settings, connection).await?;
     let tokens = tokens(current, t, connection).await?;
     let sessions = session_rows(current, connection).await?;
+    let f = Feeds::of(current.language());
+    let feed = feed(current, t, f, connection).await?;
+    let (fresh_token, fresh_feed) = match fresh {
+        Fresh::Feed(url) => (None, Some(url)),
+        Fresh::Nothing => (None, None),
+        Fresh::Token(token) => (Some(token), None),
+    };
     let user = &current.user;
     html(&Page {
         layout,
@@ -180,6 +214,10 @@ pub(super) async fn page(
         ways: ways(current, t),
         tokens,
         fresh_token,
+        f,
+        digest: user.digest == "daily",
+        feed,
+        fresh_feed,
         has_sessions: !sessions.is_empty(),
         sessions,
     })
@@ -287,6 +325,23 @@ async fn tokens(
             .map_or_else(|| t.common.never.to_owned(), |used| locale.time(used, now)),
     });
     Ok(rows.collect())
+}
+
+/// Says since when there is a feed, if there is one.
+async fn feed(
+    current: &CurrentUser,
+    t: &Texts,
+    f: &Feeds,
+    connection: &mut Connection,
+) -> Result<Option<String>, Failure> {
+    let (locale, now) = (locale(current), Utc::now());
+    let found = feed_keys::of_user(current.controller_id(), current.id(), connection).await?;
+    Ok(found.map(|(created, used)| {
+        let used = used.map_or_else(|| t.common.never.to_owned(), |used| locale.time(used, now));
+        f.since
+            .replace("{time}", &locale.time(created, now))
+            .replace("{used}", &used)
+    }))
 }
 
 async fn session_rows(

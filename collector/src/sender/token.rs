@@ -9,7 +9,7 @@ use common::db::api_tokens;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::settings;
+use super::settings::{self, Fresh};
 use crate::{api::tokens::make, auth::CheckedForm, failure::Failure, page::see, state::State};
 
 /// What a new token is for.
@@ -33,7 +33,7 @@ pub async fn create(
 ) -> Result<HttpResponse, Failure> {
     let (_, token) = make(&form.current, &state, &form.form.name).await?;
     let mut connection = state.db.get().await?;
-    settings::page(&form.current, false, Some(token), &mut connection).await
+    settings::page(&form.current, false, Fresh::Token(token), &mut connection).await
 }
 
 /// `POST /settings/tokens/{id}/revoke`

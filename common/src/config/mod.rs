@@ -214,6 +214,9 @@ impl Config {
                     .into(),
             ));
         }
+        if self.mail.digest_hour > 23 {
+            return Err(("mail.digest_hour", "must be from 0 to 23".into()));
+        }
         if self.milter.deadline.0.is_zero() {
             return Err(("milter.deadline", "must be longer than nothing".into()));
         }

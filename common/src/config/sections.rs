@@ -269,6 +269,9 @@ pub struct Collector {
     pub api_limit: u32,
     /// How many sign-in links one client may ask one collector for in a minute. Default: 20.
     pub sign_in_limit: u32,
+    /// Networks that webhooks may call although they are not public, such as the one in which the CRM stands; plain http
+    /// is allowed there. Default: none.
+    pub webhook_networks: Vec<IpNet>,
     /// Worker threads. Default: one for each core.
     pub workers: Option<usize>,
 }
@@ -291,6 +294,7 @@ impl Default for Collector {
             sign_in: SignIn::Mail,
             api_limit: 600,
             sign_in_limit: 20,
+            webhook_networks: Vec::new(),
             workers: None,
         }
     }
@@ -304,6 +308,8 @@ pub struct Mail {
     pub smtp: String,
     /// The author: `NAME <ADDRESS>`. Default: `Fairtrack <fairtrack@localhost>`.
     pub from: String,
+    /// The hour, 0 to 23 in each user's time zone, from which the daily summary is mailed. Default: 7.
+    pub digest_hour: u32,
 }
 
 impl Default for Mail {
@@ -311,6 +317,7 @@ impl Default for Mail {
         Self {
             smtp: "smtp://127.0.0.1:25".into(),
             from: "Fairtrack <fairtrack@localhost>".into(),
+            digest_hour: 7,
         }
     }
 }

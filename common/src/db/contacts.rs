@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Whom a user has written to, out of the messages on record. Those whose data are frozen are left out.
+//! Whom a user has written to, out of the newest messages on record. Those whose data are frozen are left out.
 
 use chrono::{DateTime, Utc};
 use diesel::{
@@ -25,6 +25,9 @@ pub struct Contact {
     pub last_sent_at: DateTime<Utc>,
 }
 
+/// Messages that are looked at, the newest: what a page costs does not grow with an archive.
+pub const MESSAGES: i64 = 10_000;
+
 /// Returns contacts, the one written to last first, from after the one given on.
 pub async fn of_user(
     controller: &ControllerId,
@@ -37,10 +40,11 @@ pub async fn of_user(
     let (at, id) = before.unzip();
     sql_query(
         "SELECT s.subject_ref, s.address, count(*) AS messages, max(m.sent_at) AS last_sent_at \
-         FROM messages m \
+         FROM (SELECT controller_id, id, sent_at FROM messages \
+               WHERE controller_id = $1 AND user_id = $2 ORDER BY sent_at DESC, id DESC LIMIT $7) m \
          JOIN message_recipients r ON r.controller_id = m.controller_id AND r.message_id = m.id \
          JOIN subjects s ON s.controller_id = r.controller_id AND s.subject_ref = r.subject_ref \
-         WHERE m.controller_id = $1 AND m.user_id = $2 AND NOT s.restricted AND s.address ILIKE $3 \
+         WHERE NOT s.restricted AND s.address ILIKE $3 \
          GROUP BY s.subject_ref, s.address \
          HAVING $4 IS NULL OR (max(m.sent_at), s.subject_ref) < ($4, $5) \
          ORDER BY last_sent_at DESC, s.subject_ref DESC LIMIT $6",
@@ -51,6 +55,7 @@ pub async fn of_user(
     .bind::<Nullable<Timestamptz>, _>(at)
     .bind::<Nullable<SqlUuid>, _>(id)
     .bind::<BigInt, _>(limit)
+    .bind::<BigInt, _>(MESSAGES)
     .load(connection)
     .await
 }

@@ -16,7 +16,9 @@ pub mod consent_retention;
 pub mod contacts;
 pub mod controllers;
 pub mod counters;
+pub mod digests;
 pub mod erasures;
+pub mod feed_keys;
 pub mod hits;
 pub mod idempotent_answers;
 pub mod links;
@@ -44,6 +46,8 @@ pub mod survey;
 pub mod users;
 pub mod verdicts;
 pub mod warnings;
+pub mod webhook_deliveries;
+pub mod webhooks;
 pub mod withdrawals;
 
 use std::time::Duration;

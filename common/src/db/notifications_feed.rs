@@ -95,6 +95,18 @@ pub async fn read(
     }
 }
 
+/// Returns one notification of a user.
+pub async fn one(
+    controller: &ControllerId,
+    user: UserId,
+    id: i64,
+    connection: &mut Connection,
+) -> QueryResult<Option<Notification>> {
+    let next = Reading::After(id - 1);
+    let found = read(controller, user, next, 1, connection).await?;
+    Ok(found.into_iter().find(|row| row.id == id))
+}
+
 /// Returns how many a user has not read, counting no further than a thousand.
 pub async fn unread(
     controller: &ControllerId,

@@ -109,11 +109,29 @@ diesel::table! {
 }
 
 diesel::table! {
+    digests (controller_id, user_id) {
+        controller_id -> Text,
+        user_id -> Uuid,
+        day -> Date,
+    }
+}
+
+diesel::table! {
     erasures (controller_id, subject_ref) {
         controller_id -> Text,
         subject_ref -> Uuid,
         at -> Timestamptz,
         address_hash -> Nullable<Bytea>,
+    }
+}
+
+diesel::table! {
+    feed_keys (controller_id, user_id) {
+        controller_id -> Text,
+        user_id -> Uuid,
+        key_hash -> Bytea,
+        created_at -> Timestamptz,
+        used_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -303,6 +321,36 @@ diesel::table! {
 }
 
 diesel::table! {
+    webhook_deliveries (controller_id, user_id, webhook_id, id) {
+        controller_id -> Text,
+        user_id -> Uuid,
+        webhook_id -> Uuid,
+        id -> Uuid,
+        notification_id -> Int8,
+        created_at -> Timestamptz,
+        attempts -> Int2,
+        next_at -> Nullable<Timestamptz>,
+        tried_at -> Nullable<Timestamptz>,
+        delivered_at -> Nullable<Timestamptz>,
+        outcome -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    webhooks (controller_id, user_id, id) {
+        controller_id -> Text,
+        user_id -> Uuid,
+        id -> Uuid,
+        url -> Text,
+        generation -> Int4,
+        rotated_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        failing_since -> Nullable<Timestamptz>,
+        disabled_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     withdrawal_keys (controller_id, message_id) {
         controller_id -> Text,
         message_id -> Uuid,
@@ -321,7 +369,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     consent_evidence,
     consent_requests,
     controllers,
+    digests,
     erasures,
+    feed_keys,
     hits,
     idempotent_answers,
     links,
@@ -336,5 +386,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     subjects,
     suppressions,
     users,
+    webhook_deliveries,
+    webhooks,
     withdrawal_keys,
 );

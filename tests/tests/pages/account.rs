@@ -16,11 +16,7 @@ pub(crate) struct Account {
 impl Account {
     /// Makes a user of the controller `example`.
     pub(crate) async fn create(database: &Database, login: &str) -> Self {
-        let account = Self {
-            id: Uuid::new_v4(),
-            session: secret::random().unwrap(),
-            token: secret::api_token().unwrap(),
-        };
+        let id = Uuid::new_v4();
         let client = database.connect().await;
         client
             .batch_execute(
@@ -33,10 +29,21 @@ impl Account {
             .execute(
                 "INSERT INTO users (controller_id, id, login, notifications, opens, links)
                  VALUES ('example', $1, $2, 'all', true, true)",
-                &[&account.id, &login],
+                &[&id, &login],
             )
             .await
             .unwrap();
+        Self::of(database, id).await
+    }
+
+    /// Signs a user of the controller `example` in.
+    pub(crate) async fn of(database: &Database, id: Uuid) -> Self {
+        let account = Self {
+            id,
+            session: secret::random().unwrap(),
+            token: secret::api_token().unwrap(),
+        };
+        let client = database.connect().await;
         client
             .execute(
                 "INSERT INTO sessions VALUES ('example', $1, $2, $3, now(), now(), now() + interval '1 day')",
@@ -91,10 +98,26 @@ impl Account {
 
     /// Makes what a user makes by asking: something of everything that has an id.
     pub(crate) async fn fill(&self, base: &str) {
-        for (path, body) in [("tokens", json!({"name": "CRM"}))] {
+        for (path, body) in [
+            ("tokens", json!({"name": "CRM"})),
+            ("webhooks", json!({"url": "https://hooks.example/x"})),
+        ] {
             let url = format!("{base}/api/v1/{path}");
             let made = self.browser().send_json("POST", &url, &body).await;
             assert_eq!(made.status, 201, "{path}: {}", made.text());
+        }
+    }
+
+    /// Writes down that everybody whom the user wrote to has agreed.
+    pub(crate) async fn agree(&self, base: &str) {
+        let contacts = format!("{base}/api/v1/contacts?limit=200");
+        let contacts = self.program().get(&contacts).await.json();
+        for contact in contacts["contacts"].as_array().into_iter().flatten() {
+            let said = json!({"recipient": contact["address"], "purposes": ["open", "click"], "given_at": "2026-10-01",
+                "channel": "paper", "evidence": "contract 17"});
+            let url = format!("{base}/api/v1/consents");
+            let answer = self.program().send_json("POST", &url, &said).await;
+            assert_eq!(answer.status, 201, "{}", answer.text());
         }
     }
 

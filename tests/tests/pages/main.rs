@@ -6,8 +6,10 @@
 mod account;
 mod api;
 mod contacts;
+mod feeds;
 mod manners;
 mod openapi;
 mod pictures;
 mod privacy;
 mod sign_in;
+mod webhooks;

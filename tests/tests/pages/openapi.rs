@@ -5,6 +5,7 @@ use harness::{
     database::Database, installation::Installation, python::Python, sink::Sink, web::Visitor,
 };
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::account::Account;
 
@@ -128,7 +129,7 @@ async fn what_is_anothers_is_not_there_wherever_the_description_leads() {
 /// Whatever has ids, as its owner sees it.
 async fn anna_sees(anna: &Account, base: &str) -> Vec<Value> {
     let mut seen = Vec::new();
-    for path in ["messages", "settings", "notifications"] {
+    for path in ["messages", "settings", "notifications", "webhooks"] {
         seen.push(anna.program().get(&format!("{base}/{path}")).await.json());
     }
     seen
@@ -151,15 +152,19 @@ async fn ids(owner: &Account, url: &str) -> Vec<String> {
 
 /// Makes a body that an operation takes.
 fn body(operation: &Value) -> Value {
-    let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
-    let mut body = json!({});
-    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-        body[name] = match property["type"].as_str() {
-            Some("boolean") => json!(true),
-            Some("integer") => json!(1),
-            Some("array") => json!([]),
-            _ => property["enum"][0].clone(),
+    let properties = operation
+        .pointer("/requestBody/content/application~1json/schema/properties")
+        .and_then(Value::as_object);
+    let fields = properties.into_iter().flatten().map(|(name, property)| {
+        let word = |name: &str| property.get(name).and_then(Value::as_str);
+        let value = match (word("type"), word("format")) {
+            (Some("boolean"), _) => json!(true),
+            (Some("integer"), _) => json!(1),
+            (Some("array"), _) => json!([]),
+            (_, Some("uuid")) => json!(Uuid::nil()),
+            _ => property.pointer("/enum/0").cloned().unwrap_or_default(),
         };
-    }
-    body
+        (name.clone(), value)
+    });
+    fields.collect()
 }

@@ -5,9 +5,11 @@
 
 mod de;
 mod en;
+pub mod feeds;
 mod fr;
 pub mod notification;
 mod pl;
+pub mod webhooks;
 
 use common::{language::Language, reason::SkipReason};
 
@@ -170,6 +172,7 @@ pub struct Notification {
     pub first_click: &'static str,
     pub repeat_open: &'static str,
     pub unknown_value: &'static str,
+    pub webhook_disabled: &'static str,
     pub subject_not_decodable: &'static str,
     pub warning: &'static str,
     pub a_link: &'static str,

@@ -25,6 +25,7 @@ pub fn line(notification: &Notification, language: Language) -> String {
         "first-click" => t.first_click,
         "repeat-open" => t.repeat_open,
         _ if detail == "subject-not-decodable" => t.subject_not_decodable,
+        _ if detail == "webhook-disabled" => t.webhook_disabled,
         _ if detail.starts_with("unknown-value ") => t.unknown_value,
         _ => t.warning,
     };

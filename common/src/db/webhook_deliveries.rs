@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `webhook_deliveries`: what webhooks were, or are to be, told. A trigger queues every notification.
+
+use chrono::{DateTime, Utc};
+use diesel::{
+    QueryResult, QueryableByName,
+    prelude::*,
+    sql_query,
+    sql_types::{BigInt, SmallInt, Text, Timestamptz, Uuid as SqlUuid},
+};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::{Connection, schema::webhook_deliveries, webhooks::Webhook};
+use crate::ids::{ControllerId, UserId};
+
+/// A delivery, as its user sees it.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = webhook_deliveries)]
+pub struct Delivery {
+    pub id: Uuid,
+    pub notification_id: i64,
+    pub created_at: DateTime<Utc>,
+    pub attempts: i16,
+    pub next_at: Option<DateTime<Utc>>,
+    pub tried_at: Option<DateTime<Utc>>,
+    pub delivered_at: Option<DateTime<Utc>>,
+    pub outcome: Option<String>,
+}
+
+/// A delivery that is ours to make.
+#[derive(Clone, Debug, QueryableByName)]
+pub struct Claimed {
+    #[diesel(sql_type = Text)]
+    pub controller_id: String,
+    #[diesel(sql_type = SqlUuid)]
+    pub user_id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    pub webhook_id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    pub id: Uuid,
+    #[diesel(sql_type = BigInt)]
+    pub notification_id: i64,
+    /// This attempt included.
+    #[diesel(sql_type = SmallInt)]
+    pub attempts: i16,
+}
+
+/// Claims some deliveries that are due. Whoever claims has until `until`: then another may try.
+pub async fn claim(
+    now: DateTime<Utc>,
+    until: DateTime<Utc>,
+    limit: i64,
+    connection: &mut Connection,
+) -> QueryResult<Vec<Claimed>> {
+    sql_query(
+        "UPDATE webhook_deliveries d SET attempts = d.attempts + 1, tried_at = $1, next_at = $2 \
+         FROM (SELECT w.controller_id, w.user_id, w.webhook_id, w.id FROM webhook_deliveries w \
+               WHERE w.next_at <= $1 ORDER BY w.next_at LIMIT $3 FOR UPDATE SKIP LOCKED) due \
+         WHERE (d.controller_id, d.user_id, d.webhook_id, d.id) \
+             = (due.controller_id, due.user_id, due.webhook_id, due.id) \
+         RETURNING d.controller_id, d.user_id, d.webhook_id, d.id, d.notification_id, d.attempts",
+    )
+    .bind::<Timestamptz, _>(now)
+    .bind::<Timestamptz, _>(until)
+    .bind::<BigInt, _>(limit)
+    .load(connection)
+    .await
+}
+
+/// Writes down what came of an attempt: delivered, to be tried again at `next`, or given up.
+pub async fn finish(
+    claimed: &Claimed,
+    outcome: &str,
+    delivered_at: Option<DateTime<Utc>>,
+    next_at: Option<DateTime<Utc>>,
+    connection: &mut Connection,
+) -> QueryResult<usize> {
+    let key = (
+        &claimed.controller_id,
+        claimed.user_id,
+        claimed.webhook_id,
+        claimed.id,
+    );
+    diesel::update(webhook_deliveries::table.find(key))
+        .set((
+            webhook_deliveries::outcome.eq(outcome),
+            webhook_deliveries::delivered_at.eq(delivered_at),
+            webhook_deliveries::next_at.eq(next_at),
+        ))
+        .execute(connection)
+        .await
+}
+
+/// Returns the newest deliveries of a webhook.
+pub async fn of_webhook(
+    webhook: &Webhook,
+    limit: i64,
+    connection: &mut Connection,
+) -> QueryResult<Vec<Delivery>> {
+    webhook_deliveries::table
+        .filter(
+            webhook_deliveries::controller_id
+                .eq(&webhook.controller_id)
+                .and(webhook_deliveries::user_id.eq(webhook.user_id))
+                .and(webhook_deliveries::webhook_id.eq(webhook.id)),
+        )
+        .order((
+            webhook_deliveries::created_at.desc(),
+            webhook_deliveries::id.desc(),
+        ))
+        .limit(limit)
+        .select(Delivery::as_select())
+        .load(connection)
+        .await
+}
+
+/// Lets a delivery be made again, now; false if the user has none with that id.
+pub async fn again(
+    controller: &ControllerId,
+    user: UserId,
+    webhook: Uuid,
+    id: Uuid,
+    now: DateTime<Utc>,
+    connection: &mut Connection,
+) -> QueryResult<bool> {
+    let key = (controller.as_str(), user.0, webhook, id);
+    let changed = diesel::update(webhook_deliveries::table.find(key))
+        .set((
+            webhook_deliveries::attempts.eq(0),
+            webhook_deliveries::next_at.eq(now),
+        ))
+        .execute(connection)
+        .await?;
+    Ok(changed > 0)
+}
