@@ -52,6 +52,9 @@ pub fn configure(app: &mut ServiceConfig) {
                 "/settings/tokens/{id}/revoke",
                 post().to(sender::token::revoke),
             )
+            .route("/admin", get().to(sender::admin::show))
+            .route("/admin/users", post().to(sender::admin::entitle))
+            .route("/admin/look", post().to(sender::admin::look))
             .route("/feed.atom", get().to(sender::feed::show))
             .route("/settings/feed", post().to(sender::feed::create))
             .route("/settings/feed/revoke", post().to(sender::feed::revoke))

@@ -2,6 +2,7 @@
 //! Pages for the person who writes. One handler a file; `show` renders, `save` acts and redirects.
 
 pub mod account;
+pub mod admin;
 pub mod answers;
 mod chart;
 pub mod contacts;

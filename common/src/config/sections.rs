@@ -269,6 +269,9 @@ pub struct Collector {
     pub api_limit: u32,
     /// How many sign-in links one client may ask one collector for in a minute. Default: 20.
     pub sign_in_limit: u32,
+    /// Logins that may see the administrators' page of their organisation, beside those that `fairtrackctl user add
+    /// --admin` made. Default: none.
+    pub administrators: Vec<String>,
     /// Networks that webhooks may call although they are not public, such as the one in which the CRM stands; plain http
     /// is allowed there. Default: none.
     pub webhook_networks: Vec<IpNet>,
@@ -294,6 +297,7 @@ impl Default for Collector {
             sign_in: SignIn::Mail,
             api_limit: 600,
             sign_in_limit: 20,
+            administrators: Vec::new(),
             webhook_networks: Vec::new(),
             workers: None,
         }

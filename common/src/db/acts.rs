@@ -76,6 +76,21 @@ pub async fn append(
     Ok(())
 }
 
+/// Returns the newest acts, the newest first.
+pub async fn newest(
+    controller: &ControllerId,
+    limit: i64,
+    connection: &mut Connection,
+) -> QueryResult<Vec<Act>> {
+    acts::table
+        .filter(acts::controller_id.eq(controller.as_str()))
+        .order(acts::seq.desc())
+        .limit(limit)
+        .select(Act::as_select())
+        .load(connection)
+        .await
+}
+
 /// Returns up to `limit` acts after a number, in order.
 pub async fn after(
     controller: &ControllerId,

@@ -28,6 +28,7 @@ pub mod notices;
 pub mod notifications;
 pub mod notifications_feed;
 pub mod observed;
+pub mod overview;
 pub mod partitions;
 pub mod recipient_links;
 pub mod recordings;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! `notifications` of the kind `warning`, the inserting side: what the milter tells a user about a message.
+//! `notifications` of the kind `warning`, the inserting side: what a user is told besides opens and clicks.
 
+use chrono::{DateTime, Utc};
 use diesel::{QueryResult, prelude::*};
 use diesel_async::RunQueryDsl;
 
 use super::{Connection, messages::NewMessage, schema::notifications};
+use crate::ids::{ControllerId, UserId};
 
 /// Tells the author of a message something about it, each text a notification of its own.
 pub async fn insert(
@@ -32,4 +34,24 @@ pub async fn insert(
             .await?;
     }
     Ok(())
+}
+
+/// Tells a user something that is about no message.
+pub async fn tell(
+    controller: &ControllerId,
+    user: UserId,
+    warning: &str,
+    at: DateTime<Utc>,
+    connection: &mut Connection,
+) -> QueryResult<usize> {
+    diesel::insert_into(notifications::table)
+        .values((
+            notifications::controller_id.eq(controller.as_str()),
+            notifications::user_id.eq(user.0),
+            notifications::kind.eq("warning"),
+            notifications::detail.eq(warning),
+            notifications::at.eq(at),
+        ))
+        .execute(connection)
+        .await
 }

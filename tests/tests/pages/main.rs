@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where a step fails")]
 
 mod account;
+mod admin;
 mod api;
 mod contacts;
 mod feeds;

@@ -146,6 +146,7 @@ pub(super) static TEXTS: Texts = Texts {
         first_click: "„{subject}“: Der Link „{link}“ wurde angeklickt",
         repeat_open: "„{subject}“ wurde nach einer Pause erneut geöffnet",
         unknown_value: "Das Feld {detail} einer Nachricht hatte einen unbekannten Wert. Er galt als Nein.",
+        looked_at: "Ein Administrator hat Ihre Nachrichtenliste angesehen. Begründung: {detail}",
         webhook_disabled: "Ein Webhook hat tagelang nichts angenommen und wurde abgeschaltet. Sehen Sie in den Einstellungen nach.",
         subject_not_decodable: "Der Betreff einer Nachricht war nicht lesbar; ein Kürzel darin blieb ohne Wirkung.",
         warning: "Eine Wahl in einer Nachricht war nicht verständlich und galt als Nein: {detail}",

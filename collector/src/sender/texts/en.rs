@@ -146,6 +146,7 @@ pub(super) static TEXTS: Texts = Texts {
         first_click: "“{subject}”: the link “{link}” was followed",
         repeat_open: "“{subject}” was opened again after a while",
         unknown_value: "The field {detail} of a message had a value that is not known. It counted as no.",
+        looked_at: "An administrator looked at your list of messages. Reason: {detail}",
         webhook_disabled: "A webhook took nothing for days and was switched off. Look at it in the settings.",
         subject_not_decodable: "The subject of a message could not be read, so a tag in it had no effect.",
         warning: "Something in a message was not understood and counted as no: {detail}",

@@ -146,6 +146,7 @@ pub(super) static TEXTS: Texts = Texts {
         first_click: "« {subject} » : le lien « {link} » a été suivi",
         repeat_open: "« {subject} » a été rouvert après un certain temps",
         unknown_value: "Le champ {detail} d’un message avait une valeur inconnue. Elle a compté comme un non.",
+        looked_at: "Un administrateur a consulté votre liste de messages. Motif : {detail}",
         webhook_disabled: "Un webhook n’a rien accepté pendant des jours et a été désactivé. Vérifiez-le dans les réglages.",
         subject_not_decodable: "L’objet d’un message n’a pas pu être lu ; une balise qui s’y trouvait est restée sans effet.",
         warning: "Un choix dans un message n’a pas été compris et a été considéré comme un non : {detail}",

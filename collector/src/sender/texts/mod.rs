@@ -3,6 +3,7 @@
 //!
 //! Words in braces, such as `{n}`, are replaced before a text is shown.
 
+pub mod admin;
 mod de;
 mod en;
 pub mod feeds;
@@ -172,6 +173,7 @@ pub struct Notification {
     pub first_click: &'static str,
     pub repeat_open: &'static str,
     pub unknown_value: &'static str,
+    pub looked_at: &'static str,
     pub webhook_disabled: &'static str,
     pub subject_not_decodable: &'static str,
     pub warning: &'static str,

@@ -4,6 +4,7 @@
 use common::{db::notifications_feed::Notification, language::Language};
 
 use super::Texts;
+use crate::sender::admin::LOOKED;
 
 /// Says what happened, in one line of plain text.
 pub fn line(notification: &Notification, language: Language) -> String {
@@ -19,12 +20,16 @@ pub fn line(notification: &Notification, language: Language) -> String {
         _ => t.a_link,
     };
     let detail = notification.detail.as_deref().unwrap_or_default();
-    let about = detail.strip_prefix("unknown-value ").unwrap_or(detail);
+    let about = detail
+        .strip_prefix("unknown-value ")
+        .or_else(|| detail.strip_prefix(LOOKED))
+        .unwrap_or(detail);
     let pattern = match notification.kind.as_str() {
         "first-open" => t.first_open,
         "first-click" => t.first_click,
         "repeat-open" => t.repeat_open,
         _ if detail == "subject-not-decodable" => t.subject_not_decodable,
+        _ if detail.starts_with(LOOKED) => t.looked_at,
         _ if detail == "webhook-disabled" => t.webhook_disabled,
         _ if detail.starts_with("unknown-value ") => t.unknown_value,
         _ => t.warning,

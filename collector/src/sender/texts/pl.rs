@@ -146,6 +146,7 @@ pub(super) static TEXTS: Texts = Texts {
         first_click: "„{subject}”: kliknięto link „{link}”",
         repeat_open: "Po przerwie ponownie otwarto „{subject}”",
         unknown_value: "Pole {detail} w wiadomości miało nieznaną wartość. Przyjęto „nie”.",
+        looked_at: "Administrator obejrzał Twoją listę wiadomości. Uzasadnienie: {detail}",
         webhook_disabled: "Webhook od kilku dni niczego nie przyjął i został wyłączony. Sprawdź go w ustawieniach.",
         subject_not_decodable: "Nie udało się odczytać tematu wiadomości, więc znacznik w nim nie zadziałał.",
         warning: "Wyboru w wiadomości nie udało się zrozumieć, więc przyjęto „nie”: {detail}",

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The administrators' page: how much, never what; a look is recorded and told.
+
+use harness::{database::Database, installation::Installation};
+
+use crate::account::Account;
+
+#[tokio::test]
+async fn administrator_sees_counts_and_a_look_is_recorded_and_told() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database)
+        .set("collector.administrators", vec!["boss@example.com"])
+        .set("milter.users", "listed")
+        .write();
+    let _collector = installation.start_collector().await;
+    let anna = Account::create(&database, "anna@example.com").await;
+    let boss = Account::create(&database, "boss@example.com").await;
+    anna.send(&database, 12).await;
+    anna.agree(&installation.url()).await;
+    let base = installation.url();
+    let csrf = Account::csrf();
+    let url = format!("{base}/admin");
+
+    let page = boss.browser().get(&url).await;
+    let text = page.text();
+
+    assert_eq!(page.status, 200);
+    assert!(text.contains("anna@example.com") && text.contains("granted"));
+    for secret in ["stairwell", "customer", "recipient.test"] {
+        assert!(!text.contains(secret), "{secret}");
+    }
+    assert_eq!(anna.browser().get(&url).await.status, 404);
+
+    // Without a reason there is no look; with one it is written down and told.
+    let look = format!("{base}/admin/look");
+    let form = |reason: &'static str| {
+        [
+            ("csrf", csrf.clone()),
+            ("login", "anna@example.com".to_owned()),
+            ("reason", reason.to_owned()),
+        ]
+    };
+    let post = async |account: &Account, reason: &'static str| {
+        let fields = form(reason);
+        let fields: Vec<(&str, &str)> = fields
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        account.browser().post_form(&look, &fields).await
+    };
+    let without = post(&boss, " ").await;
+    let before = database
+        .count(
+            "SELECT count(*) FROM acts WHERE act = 'user-looked-at'",
+            &[],
+        )
+        .await;
+    let with = post(&boss, "ticket 4711").await;
+    let after = database
+        .count(
+            "SELECT count(*) FROM acts WHERE act = 'user-looked-at'",
+            &[],
+        )
+        .await;
+    let stranger = post(&anna, "curious").await;
+    let told = anna
+        .browser()
+        .get(&format!("{base}/notifications"))
+        .await
+        .text();
+
+    assert_eq!((without.status.as_u16(), before), (422, 0));
+    assert!(with.text().contains("stairwell"));
+    assert_eq!(after, 1);
+    assert_eq!(stranger.status, 404);
+    assert!(told.contains("ticket 4711"), "{told}");
+    assert!(installation.ctl(&["audit", "verify"]).len() < 2000);
+
+    let entitle = format!("{base}/admin/users");
+    let fields = [
+        ("csrf", csrf.as_str()),
+        ("login", "anna@example.com"),
+        ("enabled", "false"),
+    ];
+    let done = boss.browser().post_form(&entitle, &fields).await;
+    assert_eq!(done.status, 303);
+    assert_eq!(
+        anna.program()
+            .get(&format!("{base}/api/v1/me"))
+            .await
+            .status,
+        401
+    );
+    let foreign = [
+        ("csrf", csrf.as_str()),
+        ("login", "x@elsewhere.example"),
+        ("enabled", "true"),
+    ];
+    assert_eq!(
+        boss.browser().post_form(&entitle, &foreign).await.status,
+        422
+    );
+}
