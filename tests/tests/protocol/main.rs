@@ -312,7 +312,7 @@ async fn errors_of_accept_are_survived() {
     // So few files that connections run out of them.
     let mut child = Command::new("sh")
         .args(["-c", "ulimit -n 24; exec \"$0\" --config \"$1\""])
-        .arg(env!("CARGO_BIN_EXE_fairtrack-milter"))
+        .arg(harness::installation::program_path("fairtrack-milter"))
         .arg(&file)
         .env_remove("DATABASE_URL")
         .stderr(Stdio::piped())
