@@ -3,7 +3,7 @@
 //!
 //! It turns commands into calls on a [`Session`], and what comes of a message into edits and a verdict. The verdicts are
 //! accept, continue and "skip the rest of the body"; no other occurs. A client that did not authenticate is accepted at
-//! MAIL, so that no more of its message is sent to us.
+//! MAIL, so that no more of its message is sent to us; Postfix itself, where it brings a split message back, is none.
 
 use std::{
     ffi::{CStr, CString},
@@ -20,10 +20,12 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::{
     actions::LeadingBlank,
+    copy,
     cork::{Cork, Outlet},
     listener::{Connection, Reach, Stream},
     milter::Milter,
-    session::{Next, Session, Transaction},
+    return_path,
+    session::{Client, Next, Session, Transaction},
     treatment::{self, Channel},
 };
 
@@ -39,7 +41,7 @@ const UNANSWERED: ProtoOpts = ProtoOpts::NOREPLY_RCPT.union(ProtoOpts::NOREPLY_H
 /// The macros that we look at, by stage; Postfix sends no others then.
 const MACROS: [(MacroStage, &CStr); 3] = [
     (MacroStage::Connect, c"j"),
-    (MacroStage::Mail, c"{auth_authen} {auth_type}"),
+    (MacroStage::Mail, c"{auth_authen} {auth_type} {daemon_name}"),
     (MacroStage::Eom, c"i"),
 ];
 
@@ -146,14 +148,22 @@ fn negotiate(
 }
 
 fn mail(context: &mut Context<Conversation>, arguments: &[CString]) -> Status {
-    let login = login(&context.macros);
+    let client = client(&context.macros);
     let Some(conversation) = &mut context.data else {
         return Status::Accept;
     };
     conversation.outlet.clear();
-    let login = login.filter(|_| conversation.terms.has_edits);
+    let client = if conversation.terms.has_edits {
+        client
+    } else {
+        Client::Stranger
+    };
+    if client == Client::Postfix {
+        conversation.milter.return_path.walked();
+    }
     let sender = arguments.first().map_or(&b""[..], |first| first.as_bytes());
-    match conversation.session.mail(login, sender) {
+    conversation.session.limit(conversation.milter.limits());
+    match conversation.session.mail(client, sender) {
         Next::Accept => Status::Accept,
         Next::Continue | Next::SkipBody => Status::Continue,
     }
@@ -209,6 +219,17 @@ fn abort(context: &mut Context<Conversation>) -> Status {
     Status::Continue
 }
 
+/// Returns who the client is. Only the service that takes split messages in again bears that name.
+fn client(macros: &Macros) -> Client {
+    if let Some(login) = login(macros) {
+        Client::Author(login)
+    } else if text(macros, c"{daemon_name}").as_deref() == Some(return_path::DAEMON_NAME) {
+        Client::Postfix
+    } else {
+        Client::Stranger
+    }
+}
+
 /// Returns the login, if the client authenticated. `{auth_author}`, which the client makes up, is not looked at.
 fn login(macros: &Macros) -> Option<String> {
     text(macros, c"{auth_type}").filter(|kind| !kind.is_empty())?;
@@ -226,7 +247,12 @@ impl Conversation {
             outlet: &self.outlet,
             blank: self.terms.blank,
         };
-        treatment::treat(transaction, queue_id, &channel, &self.milter).await;
+        match transaction.client {
+            Client::Postfix => copy::treat(transaction, &queue_id, &channel, &self.milter).await,
+            Client::Author(_) | Client::Stranger => {
+                treatment::treat(transaction, queue_id, &channel, &self.milter).await;
+            }
+        }
     }
 }
 

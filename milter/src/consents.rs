@@ -12,7 +12,7 @@ use common::{
 use crate::{
     control::Choice,
     milter::Settings,
-    policy::{self, Case},
+    policy::{self, Case, Splitting},
     registry,
 };
 
@@ -27,6 +27,7 @@ pub(crate) struct Inquiry<'a> {
     /// Each once, without control addresses.
     pub(crate) recipients: &'a [Option<Address>],
     pub(crate) newcomers: Newcomers,
+    pub(crate) splitting: Splitting,
 }
 
 /// What to do about a login that has no row yet and makes a choice.
@@ -54,6 +55,7 @@ impl<'a> Inquiry<'a> {
             obstacle: self.obstacle,
             recipients: self.recipients,
             standings: &facts.standings,
+            splitting: self.splitting,
         }
     }
 

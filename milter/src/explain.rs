@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `fairtrack-milter explain`: what the milter would do with a message, and why. Changes nothing.
 //!
-//! The same functions as for mail that flows; only the health gate and the limits of a running milter are not asked.
+//! The same functions as for mail that flows; only the health gate, the way back of split messages and the limits of a
+//! running milter are not asked.
 
 use std::{
     fmt::{self, Display, Formatter},
@@ -30,7 +31,7 @@ use crate::{
     intake::Intake,
     message::{Eml, Message},
     milter::Settings,
-    policy::{self, Case, Decision, Purposes},
+    policy::{self, Case, Decision, Lot, Purposes, Splitting},
 };
 
 /// What the command line says.
@@ -62,8 +63,10 @@ pub struct Explanation {
     /// Why this kind of message is never instrumented, if so.
     pub obstacle: Option<SkipReason>,
     pub recipients: Vec<Recipient>,
-    /// What the message would be instrumented for.
+    /// What the message would be instrumented for, or the copies of it.
     pub purposes: Option<Purposes>,
+    /// Whether each recipient would get a message of their own.
+    pub split: bool,
     /// Part by part and link by link.
     pub record: Option<Record>,
 }
@@ -84,6 +87,10 @@ pub struct Recipient {
     pub address: String,
     pub open: Option<bool>,
     pub click: Option<bool>,
+    /// What the recipient's own copy would be instrumented for, where the message would be split.
+    pub copy: Option<Purposes>,
+    /// Why the recipient would get the message as it came, where it would be split.
+    pub reason: Option<SkipReason>,
 }
 
 /// Explains the message on an input.
@@ -120,6 +127,7 @@ pub async fn explain(
         obstacle,
         recipients: &intake.recipients,
         newcomers: Newcomers::Imagine,
+        splitting: splitting(&intake, settings),
     };
     let mut connection = db::connect(settings.config.database.url_of(Part::Milter)).await?;
     let facts = inquiry.gather(&mut connection).await?;
@@ -139,8 +147,25 @@ pub async fn explain(
             let user = facts.user.as_ref();
             explanation.try_out(eml.message(), purposes, controller, user, settings);
         }
+        Decision::Split(lots) => {
+            let granted = lots.iter().flatten();
+            let all = granted.fold(Purposes::default(), |all, lot| all.or(*lot));
+            explanation.purposes = Some(all);
+            let user = facts.user.as_ref();
+            explanation.try_out(eml.message(), all, controller, user, settings);
+            explanation.draw(&lots);
+        }
     }
     Ok(explanation)
+}
+
+/// Whether the way back is open only a running milter knows; here it is taken to be.
+fn splitting(intake: &Intake, settings: &Settings) -> Splitting {
+    if intake.recipients.len() <= settings.config.milter.max_copies {
+        Splitting::Possible
+    } else {
+        Splitting::Impossible
+    }
 }
 
 fn obstacle(
@@ -174,6 +199,8 @@ fn recipients(case: &Case<'_>, facts: &Facts, now: DateTime<Utc>) -> Vec<Recipie
                     .to_owned(),
                 open: allows(Purpose::Open),
                 click: allows(Purpose::Click),
+                copy: None,
+                reason: None,
             }
         })
         .collect()
@@ -192,7 +219,20 @@ impl Explanation {
             obstacle,
             recipients: Vec::new(),
             purposes: None,
+            split: false,
             record: None,
+        }
+    }
+
+    /// Says what becomes of each recipient's copy; nothing if the message itself cannot be instrumented.
+    fn draw(&mut self, lots: &[Lot]) {
+        if self.reason.is_some() {
+            return;
+        }
+        self.split = true;
+        for (recipient, lot) in self.recipients.iter_mut().zip(lots) {
+            recipient.copy = lot.ok();
+            recipient.reason = lot.err();
         }
     }
 
@@ -234,6 +274,18 @@ impl From<&User> for Settled {
 impl Display for Explanation {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match (self.reason, self.purposes) {
+            (None, Some(_)) if self.split => {
+                let copies = self
+                    .recipients
+                    .iter()
+                    .filter(|recipient| recipient.copy.is_some());
+                writeln!(
+                    f,
+                    "This message would be split: a message to each recipient, {} of {} instrumented.",
+                    copies.count(),
+                    self.recipients.len()
+                )?;
+            }
             (None, Some(purposes)) => {
                 writeln!(f, "This message would be instrumented: {purposes}.")?
             }
@@ -275,13 +327,20 @@ impl Display for Explanation {
                 Some(true) => "allowed",
                 Some(false) => "not allowed",
             };
-            writeln!(
+            write!(
                 f,
-                "Recipient {}: opens {}, clicks {}.",
+                "Recipient {}: opens {}, clicks {}",
                 recipient.address,
                 say(recipient.open),
                 say(recipient.click)
             )?;
+            match (recipient.copy, recipient.reason) {
+                (Some(purposes), _) => writeln!(f, "; gets a copy instrumented for {purposes}.")?,
+                (None, Some(reason)) => {
+                    writeln!(f, "; gets the message as it came ({}).", reason.code())?;
+                }
+                (None, None) => writeln!(f, ".")?,
+            }
         }
         self.record
             .as_ref()

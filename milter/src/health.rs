@@ -49,7 +49,7 @@ struct Answered {
 
 /// Why a collector counts as silent.
 #[derive(Debug, thiserror::Error)]
-enum Silence {
+pub(crate) enum Silence {
     #[error("connection or certificate: {0}")]
     Connection(#[from] io::Error),
     #[error("no answer in time")]
@@ -69,7 +69,7 @@ impl Health {
             .is_none_or(|answered| now.duration_since(answered.last) < PATIENCE)
     }
 
-    fn take(&self, base: &str, answer: Result<(), Silence>, now: Instant) {
+    pub(crate) fn take(&self, base: &str, answer: Result<(), Silence>, now: Instant) {
         let mut answered = self
             .answered
             .write()

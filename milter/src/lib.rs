@@ -9,11 +9,13 @@ mod callbacks;
 pub mod cli;
 mod consents;
 pub mod control;
+mod copy;
 mod cork;
 mod database;
 pub mod eligibility;
 pub mod envelope;
 pub mod explain;
+mod fingerprint;
 mod health;
 pub mod instrument;
 mod intake;
@@ -24,6 +26,7 @@ pub mod offline;
 pub mod policy;
 mod registry;
 pub mod reload;
+mod return_path;
 mod rewriting;
 mod send_buffer;
 pub mod session;
@@ -40,7 +43,11 @@ use crate::{listener::Listener, milter::Milter};
 
 /// Serves until `stop` is ready; then takes no more connections, finishes what is in flight, and returns.
 pub async fn run(listener: Listener, milter: Arc<Milter>, stop: impl Future) {
-    let watching = tokio::spawn(health::watch(Arc::clone(&milter)));
+    let watching = [
+        tokio::spawn(health::watch(Arc::clone(&milter))),
+        tokio::spawn(return_path::watch(Arc::clone(&milter))),
+    ];
+    let unanswered = milter.unanswered.clone();
     let most = milter.settings().config.milter.max_sessions;
     let (ring, bell) = watch::channel(false);
     let conversations = bell.clone();
@@ -56,5 +63,8 @@ pub async fn run(listener: Listener, milter: Arc<Milter>, stop: impl Future) {
             serving.await;
         }
     }
-    watching.abort();
+    for watch in watching {
+        watch.abort();
+    }
+    unanswered.finish().await;
 }

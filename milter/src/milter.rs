@@ -7,16 +7,23 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
+    time::Instant,
 };
 
 use common::{
-    config::{Config, Part},
+    config::{Config, Controller, Part},
     db::Db,
     keys::KeyRing,
+    reason::SkipReason,
 };
 
 use crate::{
-    budget::Budget, database::Database, health::Health, session::Limits, unanswered::Unanswered,
+    budget::Budget,
+    database::Database,
+    health::{Health, Silence},
+    return_path::ReturnPath,
+    session::Limits,
+    unanswered::Unanswered,
     workshop::Workshop,
 };
 
@@ -27,6 +34,7 @@ pub struct Milter {
     pub(crate) unanswered: Unanswered,
     pub(crate) workshop: Workshop,
     pub(crate) health: Health,
+    pub(crate) return_path: ReturnPath,
     budget: Arc<Budget>,
 }
 
@@ -48,6 +56,7 @@ impl Milter {
             database,
             workshop: Workshop::new(cores),
             health: Health::default(),
+            return_path: ReturnPath::default(),
             budget: Budget::new(settings.config.milter.max_in_flight.0),
             settings: RwLock::new(Arc::new(settings)),
         })
@@ -64,6 +73,22 @@ impl Milter {
             .settings
             .write()
             .unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+
+    /// Returns a reason while the links that we would write for a controller led nowhere.
+    pub(crate) fn silence(
+        &self,
+        settings: &Settings,
+        controller: &Controller,
+    ) -> Option<SkipReason> {
+        let is_up = !settings.config.milter.health_gate
+            || self.health.is_up(controller.base_url(), Instant::now());
+        (!is_up).then_some(SkipReason::CollectorDown)
+    }
+
+    /// Notes that the collector at a base URL did not answer at that time, as the watch does.
+    pub fn note_silence(&self, base: &str, at: Instant) {
+        self.health.take(base, Err(Silence::Late), at);
     }
 
     /// Returns what a session may keep in memory.

@@ -34,16 +34,29 @@ pub struct Case<'a> {
     pub obstacle: Option<SkipReason>,
     /// Each once, without control addresses; `None` is what is no mailbox address.
     pub recipients: &'a [Option<Address>],
-    /// One for each recipient; looked at only if nothing else says no.
+    /// One for each recipient that is an address; looked at only if nothing else says no.
     pub standings: &'a [Standing],
+    pub splitting: Splitting,
+}
+
+/// Whether a message to several recipients can be split now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Splitting {
+    Impossible,
+    Possible,
 }
 
 /// What is to be done.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Decision {
     Instrument(Purposes),
     Skip(SkipReason),
+    /// Each recipient gets a message of their own. One lot for each, in their order; at least one is to be instrumented.
+    Split(Vec<Lot>),
 }
+
+/// What a recipient's own message may become.
+pub type Lot = Result<Purposes, SkipReason>;
 
 /// What a message is instrumented for; at least one.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
@@ -55,6 +68,15 @@ pub struct Purposes {
 /// Decides.
 pub fn decide(case: &Case<'_>, now: DateTime<Utc>) -> Decision {
     match before_consent(case) {
+        Ok(purposes) if is_to_be_split(case) => {
+            let lots = lots(purposes, case, now);
+            if lots.iter().any(Result::is_ok) {
+                Decision::Split(lots)
+            } else {
+                let first = lots.into_iter().find_map(Result::err);
+                Decision::Skip(first.unwrap_or(SkipReason::Untracked))
+            }
+        }
         Ok(purposes) => {
             let purposes = consented(purposes, case, now);
             if purposes.is_none() {
@@ -153,22 +175,34 @@ fn defaults(user: Option<&User>) -> Purposes {
     })
 }
 
+/// Tells whether each recipient is to get a message of their own.
+fn is_to_be_split(case: &Case<'_>) -> bool {
+    case.recipients.len() > 1
+        && case.controller.multi_recipient == MultiRecipient::Split
+        && case.splitting == Splitting::Possible
+}
+
 fn check_recipients(case: &Case<'_>) -> Result<(), SkipReason> {
-    let controller = case.controller;
+    if is_to_be_split(case) {
+        let mut checks = case
+            .recipients
+            .iter()
+            .flatten()
+            .map(|recipient| check_recipient(recipient, case.controller));
+        // One is enough.
+        return match checks.next() {
+            None => Err(SkipReason::Untracked),
+            Some(first) => checks.fold(first, Result::or),
+        };
+    }
     let known = || case.recipients.iter().flatten();
-    if !controller.internal && known().any(|recipient| controller.owns(recipient.domain())) {
+    if known().any(|recipient| is_internal(recipient, case.controller)) {
         return Err(SkipReason::Internal);
     }
-    let is_excluded = |recipient: &Address| {
-        controller
-            .exclude_recipients
-            .iter()
-            .any(|entry| recipient.matches(entry))
-    };
-    if known().any(is_excluded) {
+    if known().any(|recipient| is_excluded(recipient, case.controller)) {
         return Err(SkipReason::Excluded);
     }
-    if case.recipients.len() > 1 && controller.multi_recipient != MultiRecipient::All {
+    if case.recipients.len() > 1 && case.controller.multi_recipient != MultiRecipient::All {
         return Err(SkipReason::SeveralRecipients);
     }
     if case.recipients.is_empty() || case.recipients.contains(&None) {
@@ -176,6 +210,25 @@ fn check_recipients(case: &Case<'_>) -> Result<(), SkipReason> {
         return Err(SkipReason::Untracked);
     }
     Ok(())
+}
+
+fn check_recipient(recipient: &Address, controller: &Controller) -> Result<(), SkipReason> {
+    if is_internal(recipient, controller) {
+        Err(SkipReason::Internal)
+    } else if is_excluded(recipient, controller) {
+        Err(SkipReason::Excluded)
+    } else {
+        Ok(())
+    }
+}
+
+fn is_internal(recipient: &Address, controller: &Controller) -> bool {
+    !controller.internal && controller.owns(recipient.domain())
+}
+
+fn is_excluded(recipient: &Address, controller: &Controller) -> bool {
+    let mut entries = controller.exclude_recipients.iter();
+    entries.any(|entry| recipient.matches(entry))
 }
 
 /// Tells whether a recipient may be observed for a purpose by the author of the message.
@@ -205,7 +258,44 @@ fn consented(purposes: Purposes, case: &Case<'_>, now: DateTime<Utc>) -> Purpose
     }
 }
 
+/// Decides for each recipient alone.
+fn lots(purposes: Purposes, case: &Case<'_>, now: DateTime<Utc>) -> Vec<Lot> {
+    let mut standings = case.standings.iter();
+    case.recipients
+        .iter()
+        .map(|recipient| {
+            let recipient = recipient.as_ref().ok_or(SkipReason::Untracked)?;
+            let standing = standings.next();
+            check_recipient(recipient, case.controller)?;
+            let does_allow =
+                |purpose| standing.is_some_and(|standing| allows(standing, purpose, case, now));
+            let lot = Purposes {
+                opens: purposes.opens && does_allow(Purpose::Open),
+                links: if purposes.links != Links::No && does_allow(Purpose::Click) {
+                    purposes.links
+                } else {
+                    Links::No
+                },
+            };
+            if lot.is_none() {
+                Err(SkipReason::Untracked)
+            } else {
+                Ok(lot)
+            }
+        })
+        .collect()
+}
+
 impl Purposes {
+    /// Returns what either is for.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            opens: self.opens || other.opens,
+            links: self.links.or(other.links),
+        }
+    }
+
     /// Tells whether there is nothing to do.
     pub fn is_none(self) -> bool {
         !self.opens && self.links == Links::No
@@ -253,6 +343,7 @@ mod tests {
         obstacle: Option<SkipReason>,
         recipients: Vec<Option<Address>>,
         standings: Vec<Standing>,
+        splitting: Splitting,
     }
 
     impl Builder {
@@ -265,6 +356,7 @@ mod tests {
                 obstacle: None,
                 recipients: vec![Address::parse("ewa@customer.example")],
                 standings: vec![granted(&Purpose::ALL)],
+                splitting: Splitting::Possible,
             }
         }
 
@@ -281,6 +373,7 @@ mod tests {
                 obstacle: self.obstacle,
                 recipients: &self.recipients,
                 standings: &self.standings,
+                splitting: self.splitting,
             }
         }
 
@@ -354,7 +447,7 @@ mod tests {
     #[test]
     fn each_no_has_its_reason() {
         type Change = fn(&mut Builder);
-        let rows: [(SkipReason, Change); 14] = [
+        let rows: [(SkipReason, Change); 15] = [
             (SkipReason::NoUser, |b| {
                 b.user.as_mut().unwrap().enabled = false
             }),
@@ -383,6 +476,11 @@ mod tests {
             }),
             (SkipReason::SeveralRecipients, |b| {
                 b.controller.multi_recipient = MultiRecipient::Never;
+                b.recipients.push(Address::parse("jan@customer.example"));
+            }),
+            (SkipReason::SeveralRecipients, |b| {
+                b.controller.multi_recipient = MultiRecipient::Split;
+                b.splitting = Splitting::Impossible;
                 b.recipients.push(Address::parse("jan@customer.example"));
             }),
             (SkipReason::Untracked, |b| b.recipients.push(None)),
@@ -493,5 +591,63 @@ mod tests {
         assert!(is_of_interest(&refused.case()));
         assert!(!is_of_interest(&quiet.case()));
         assert!(!is_of_interest(&disabled.case()));
+    }
+
+    /// To Ewa, who consents, and these.
+    fn split(others: &[(&str, Standing)]) -> Builder {
+        Builder::new().with(|b| {
+            b.controller.multi_recipient = MultiRecipient::Split;
+            for (address, standing) in others {
+                b.recipients.push(Address::parse(address));
+                b.standings.push(standing.clone());
+            }
+        })
+    }
+
+    #[test]
+    fn split_message_is_decided_recipient_by_recipient() {
+        let case = split(&[
+            ("jan@customer.example", stated(&Purpose::ALL, State::Denied)),
+            ("jan@example.com", granted(&Purpose::ALL)),
+            ("ola@customer.example", granted(&[Purpose::Click])),
+            ("kim@other.example", granted(&Purpose::ALL)),
+        ])
+        .with(|b| {
+            b.controller.exclude_recipients = vec!["other.example".into()];
+            // What is no address has no standing.
+            b.recipients.insert(0, None);
+        });
+
+        assert_eq!(
+            case.decide(),
+            Decision::Split(vec![
+                Err(SkipReason::Untracked),
+                Ok(EVERYTHING),
+                Err(SkipReason::Untracked),
+                Err(SkipReason::Internal),
+                Ok(Purposes {
+                    opens: false,
+                    links: Links::Both
+                }),
+                Err(SkipReason::Excluded),
+            ])
+        );
+    }
+
+    #[test]
+    fn message_that_nobody_consents_to_is_not_split() {
+        let nobody = split(&[("jan@customer.example", Standing::default())])
+            .with(|b| b.standings[0] = Standing::default());
+        let insiders = split(&[("jan@example.com", Standing::default())])
+            .with(|b| b.recipients[0] = Address::parse("ola@example.com"));
+
+        assert_eq!(nobody.decide(), Decision::Skip(SkipReason::Untracked));
+        assert!(!depends_on_consent(&insiders.case()));
+        assert_eq!(insiders.decide(), Decision::Skip(SkipReason::Internal));
+    }
+
+    #[test]
+    fn message_to_one_is_never_split() {
+        assert_eq!(split(&[]).decide(), Decision::Instrument(EVERYTHING));
     }
 }

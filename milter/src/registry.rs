@@ -9,6 +9,7 @@ use common::{
     config::Controller,
     db::{
         Connection, DbError, consent_requests, controllers,
+        copies::{self, Promise},
         links::NewLink,
         messages::{self, NewMessage, Registration},
         standings,
@@ -21,10 +22,11 @@ use common::{
 use crate::{
     control::{Choice, Links},
     database::{Database, Unavailable},
-    instrument::Record,
+    instrument::{Outcome, Record, TrackedLink},
     intake::Intake,
     message::Message,
     milter::Settings,
+    policy::{Lot, Purposes},
     rewriting::Made,
     subject,
 };
@@ -62,18 +64,82 @@ impl Draft<'_> {
                 record: json!(record),
             },
             recipients: self.intake.recipients.iter().flatten().cloned().collect(),
-            links: links
-                .iter()
-                .map(|link| NewLink {
-                    ordinal: link.ordinal.cast_signed(),
-                    host: link.host.clone(),
-                    label: link.text.clone(),
-                })
-                .collect(),
+            links: new_links(links),
             remembered: remembered(&self.intake.choice, self.user),
             warnings: self.intake.warnings.clone(),
         }
     }
+
+    /// Returns what is written down where the message leaves untouched after all.
+    pub(crate) fn fallback(&self, id: MessageId, record: &Record) -> Registration {
+        let mut record = record.clone();
+        for part in &mut record.parts {
+            part.outcome = Outcome::Untouched;
+            part.pixel = false;
+        }
+        self.registration(id, Err(SkipReason::Database), &record)
+    }
+
+    /// Divides the draft: those who get the message as it came, together, and each of the others alone.
+    pub(crate) fn split(&self, lots: &[Lot], fingerprint: [u8; 32]) -> Split {
+        let reason = lots.iter().find_map(|lot| lot.err());
+        let registration = |reason, recipients: Vec<Address>| Registration {
+            recipients,
+            ..self.registration(MessageId::random(), Err(reason), &Record::default())
+        };
+        let drawn = || self.intake.recipients.iter().zip(lots);
+        let left: Vec<Address> = drawn()
+            .filter(|(_, lot)| lot.is_err())
+            .filter_map(|(recipient, _)| recipient.clone())
+            .collect();
+        let rest = reason
+            .filter(|_| !left.is_empty())
+            .map(|reason| registration(reason, left));
+        let mut promised: Vec<(Registration, Promise)> = drawn()
+            .filter_map(|(recipient, lot)| {
+                let (recipient, purposes) = (recipient.clone()?, lot.ok()?);
+                // What is known of it until it comes back.
+                let written = registration(SkipReason::SeveralRecipients, vec![recipient]);
+                Some((written, promise(purposes, fingerprint)))
+            })
+            .collect();
+        // What the author said is said once.
+        let mut has_spoken = rest.is_some();
+        for (registration, _) in &mut promised {
+            if has_spoken {
+                registration.remembered = None;
+                registration.warnings.clear();
+            }
+            has_spoken = true;
+        }
+        Split { rest, promised }
+    }
+}
+
+/// A message as it is split.
+pub(crate) struct Split {
+    rest: Option<Registration>,
+    promised: Vec<(Registration, Promise)>,
+}
+
+fn promise(purposes: Purposes, fingerprint: [u8; 32]) -> Promise {
+    Promise {
+        fingerprint,
+        opens: purposes.opens,
+        links: purposes.links.word(),
+    }
+}
+
+/// Returns the form in which tracked links are written down.
+pub(crate) fn new_links(links: &[TrackedLink]) -> Vec<NewLink> {
+    links
+        .iter()
+        .map(|link| NewLink {
+            ordinal: link.ordinal.cast_signed(),
+            host: link.host.clone(),
+            label: link.text.clone(),
+        })
+        .collect()
 }
 
 /// Writes a message down in one transaction.
@@ -125,6 +191,30 @@ pub(crate) async fn save_controllers(
         settings.set_controllers_saved();
     }
     Ok(())
+}
+
+/// Writes down, in one transaction, a message that is split.
+///
+/// # Errors
+///
+/// Fails if the database does. Then it must not be split.
+pub(crate) async fn register_split(
+    split: &Split,
+    settings: &Settings,
+    database: &Database,
+) -> Result<(), Unavailable> {
+    let mut loan = database.lend().await?;
+    let answer = write_split(split, settings, loan.connection()).await;
+    loan.settle(answer)
+}
+
+async fn write_split(
+    split: &Split,
+    settings: &Settings,
+    connection: &mut Connection,
+) -> Result<(), DbError> {
+    save_controllers(settings, connection).await?;
+    Ok(copies::register(split.rest.as_ref(), &split.promised, connection).await?)
 }
 
 async fn write(

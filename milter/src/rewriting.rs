@@ -7,8 +7,10 @@ use common::{config::Controller, ids::MessageId, language::Language, reason::Ski
 
 use crate::{
     actions::{Edits, LeadingBlank},
+    control::SPLIT_FIELD,
+    fingerprint::fingerprint,
     instrument::{self, Plan, Record, TrackedLink},
-    message::Message,
+    message::{HeaderEdit, Message},
     milter::Settings,
     policy::Purposes,
 };
@@ -41,18 +43,17 @@ pub(crate) struct Made {
     pub(crate) links: Vec<TrackedLink>,
 }
 
+/// What lets a message be split: the reply that says so, and by what it will be known again.
+pub(crate) struct Parting {
+    pub(crate) reply: Vec<u8>,
+    pub(crate) fingerprint: [u8; 32],
+}
+
 impl Rewriting {
     /// Instruments the message. The record is there whatever the outcome.
     pub(crate) fn instrument(self, order: &Order) -> (Result<Made, SkipReason>, Record) {
-        let plan = Plan {
-            controller: &order.controller,
-            keys: &self.settings.keys,
-            language: order.language,
-            message: order.id,
-            opens: order.purposes.opens,
-            links: order.purposes.links,
-        };
-        let (instrumented, record) = instrument::instrument_with_record(&self.message, &plan);
+        let (instrumented, record) =
+            instrument::instrument_with_record(&self.message, &order.plan(&self.settings));
         let made = instrumented.map(|instrumented| {
             let mut edits = self.edits;
             edits.fields.extend(instrumented.header_edits);
@@ -66,9 +67,44 @@ impl Rewriting {
         (made, record)
     }
 
+    /// Lets the message be split, if it could be instrumented at all.
+    ///
+    /// Design note: Postfix looks at header fields that milters add (`milter_header_checks`), and the action FILTER has
+    /// it bring the message back through another service, recipient by recipient. The field is taken away again in the
+    /// same reply, so it stands in no message. Where Postfix does not look, the message leaves as it came.
+    pub(crate) fn part(self, order: &Order) -> Result<Parting, (SkipReason, Record)> {
+        let plan = order.plan(&self.settings);
+        let (tried, record) = instrument::instrument_with_record(&self.message, &plan);
+        if let Err(reason) = tried {
+            return Err((reason, record));
+        }
+        let unwrapped = self.unwrapped();
+        let body = unwrapped.as_ref().unwrap_or(&self.message.body);
+        let fingerprint = fingerprint(&self.message.fields, body, &self.settings.keys);
+        let mut edits = self.edits;
+        edits.body = unwrapped;
+        edits.fields.push(HeaderEdit::add(SPLIT_FIELD, "yes"));
+        edits.fields.push(HeaderEdit {
+            name: SPLIT_FIELD.into(),
+            index: 1,
+            value: None,
+        });
+        Ok(Parting {
+            reply: edits.encode(self.blank),
+            fingerprint,
+        })
+    }
+
     /// Takes our own artefacts out of what the message quotes, and returns the reply that says so; `None` if there are
     /// none.
     pub(crate) fn unwrap(self) -> Option<Vec<u8>> {
+        let body = self.unwrapped()?;
+        let mut edits = self.edits;
+        edits.body = Some(body);
+        Some(edits.encode(self.blank))
+    }
+
+    fn unwrapped(&self) -> Option<Vec<u8>> {
         let bases: Vec<&str> = self
             .settings
             .config
@@ -76,9 +112,19 @@ impl Rewriting {
             .iter()
             .map(Controller::base_url)
             .collect();
-        let body = instrument::unwrap(&self.message, &self.settings.keys, &bases)?;
-        let mut edits = self.edits;
-        edits.body = Some(body);
-        Some(edits.encode(self.blank))
+        instrument::unwrap(&self.message, &self.settings.keys, &bases)
+    }
+}
+
+impl Order {
+    fn plan<'a>(&'a self, settings: &'a Settings) -> Plan<'a> {
+        Plan {
+            controller: &self.controller,
+            keys: &settings.keys,
+            language: self.language,
+            message: self.id,
+            opens: self.purposes.opens,
+            links: self.purposes.links,
+        }
     }
 }

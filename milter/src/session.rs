@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::{
     budget::{Budget, Charge},
+    control,
     envelope::Envelope,
     message::{HeaderField, Message},
 };
@@ -15,6 +16,10 @@ use crate::{
 /// The largest header section kept, in octets; real ones are a tenth of it. Not charged to the budget, so that control
 /// fields are seen, and removed, even when there is no memory for a body.
 const HEADER_SECTION: usize = 256 * 1_024;
+
+/// How much is kept, beyond that, of fields in which an author may speak to us: they are removed wherever they stand.
+/// Postfix hands over no field that is longer than `header_size_limit`, 100 KB.
+const CONTROL_FIELDS: usize = 1_024 * 1_024;
 
 /// The most recipients kept; MTAs take a thousand.
 const RECIPIENTS: usize = 10_000;
@@ -40,7 +45,20 @@ pub struct Transaction {
     pub extent: Extent,
     /// The memory that the message takes; given back with the transaction.
     pub charge: Charge,
+    pub client: Client,
     header_size: usize,
+    /// What is kept beyond the header section's limit.
+    control_size: usize,
+}
+
+/// Who hands a message over.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Client {
+    /// A user, by the name with which it authenticated.
+    Author(String),
+    /// Postfix itself: one recipient's copy of a message that was split.
+    Postfix,
+    Stranger,
 }
 
 /// How much of the message is there.
@@ -72,22 +90,29 @@ impl Session {
         }
     }
 
-    /// Begins a message. `login` is the name with which the client authenticated, if it did.
-    pub fn mail(&mut self, login: Option<String>, sender: &[u8]) -> Next {
+    /// Sets what messages to come may take.
+    pub fn limit(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// Begins a message.
+    pub fn mail(&mut self, client: Client, sender: &[u8]) -> Next {
         self.current = None;
-        match login {
-            None => Next::Accept,
-            Some(login) => {
-                self.current = Some(Transaction {
-                    envelope: Envelope::new(login, sender),
-                    message: Message::default(),
-                    extent: Extent::Whole,
-                    charge: Charge::new(&self.limits.budget),
-                    header_size: 0,
-                });
-                Next::Continue
-            }
-        }
+        let login = match &client {
+            Client::Author(login) => login.clone(),
+            Client::Postfix => String::new(),
+            Client::Stranger => return Next::Accept,
+        };
+        self.current = Some(Transaction {
+            envelope: Envelope::new(login, sender),
+            message: Message::default(),
+            extent: Extent::Whole,
+            charge: Charge::new(&self.limits.budget),
+            client,
+            header_size: 0,
+            control_size: 0,
+        });
+        Next::Continue
     }
 
     /// Takes a recipient.
@@ -104,15 +129,19 @@ impl Session {
     /// Takes a header field.
     pub fn field(&mut self, name: &[u8], value: &[u8]) {
         if let Some(current) = &mut self.current {
-            current.header_size += name.len() + value.len();
-            if current.header_size <= HEADER_SECTION {
-                current.message.fields.push(HeaderField {
-                    name: name.to_vec(),
-                    value: value.to_vec(),
-                });
-            } else {
+            let size = name.len() + value.len();
+            current.header_size += size;
+            if current.header_size > HEADER_SECTION {
                 current.extent = Extent::TooLarge;
+                current.control_size += if control::reads(name) { size } else { 0 };
+                if !control::reads(name) || current.control_size > CONTROL_FIELDS {
+                    return;
+                }
             }
+            current.message.fields.push(HeaderField {
+                name: name.to_vec(),
+                value: value.to_vec(),
+            });
         }
     }
 
@@ -160,15 +189,18 @@ mod tests {
         })
     }
 
-    fn anna() -> Option<String> {
-        Some("anna".into())
+    fn anna() -> Client {
+        Client::Author("anna".into())
     }
 
     #[test]
     fn message_of_an_unauthenticated_client_is_not_gathered() {
         let mut session = session(100, 100);
 
-        assert_eq!(session.mail(None, b"<a@b.example>"), Next::Accept);
+        assert_eq!(
+            session.mail(Client::Stranger, b"<a@b.example>"),
+            Next::Accept
+        );
         session.recipient(b"<c@d.example>");
         assert_eq!(session.body(b"x"), Next::Continue);
         assert!(session.end().is_none());
@@ -229,6 +261,32 @@ mod tests {
 
         assert_eq!(transaction.extent, Extent::Busy);
         assert_eq!(transaction.message.fields.len(), 1);
+    }
+
+    #[test]
+    fn control_fields_are_seen_beyond_the_limit_of_the_header_section() {
+        let mut session = session(10_000_000, 100);
+        session.mail(anna(), b"");
+        for _ in 0..30 {
+            session.field(b"X-Filler", &[b'x'; 10_000]);
+        }
+        session.field(b"Subject", b" [notrack] x");
+        session.field(b"x-track", b" no");
+        session.body(b"x");
+        let transaction = session.end().unwrap();
+
+        assert_eq!(transaction.extent, Extent::TooLarge);
+        let fields = &transaction.message.fields;
+        assert_eq!(
+            fields.iter().filter(|field| field.is("X-Filler")).count(),
+            26
+        );
+        let names: Vec<_> = fields
+            .iter()
+            .skip(26)
+            .map(|field| &field.name[..])
+            .collect();
+        assert_eq!(names, [&b"Subject"[..], b"x-track"]);
     }
 
     #[test]

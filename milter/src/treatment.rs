@@ -2,15 +2,15 @@
 //! What becomes of one message: the story from its end to the verdict.
 //!
 //! Read what it says, ask the database, decide, instrument, check that the reply fits, write it down, and only then hand
-//! the edits over. Whatever fails on the way is a reason, and the message leaves as it came, without the control fields.
-//! All of it happens before the deadline; handing over takes no time.
+//! the edits over. Whatever fails on the way is a reason, and the message leaves as it came, without the control fields
+//! and without our own artefacts in what it quotes. All of it happens before the deadline; handing over takes no time.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use chrono::Utc;
 use futures_util::FutureExt;
 
-use common::{config::Controller, ids::MessageId, reason::SkipReason};
+use common::{ids::MessageId, reason::SkipReason};
 
 use crate::{
     actions::LeadingBlank,
@@ -24,11 +24,11 @@ use crate::{
     intake::Intake,
     message::Message,
     milter::{Milter, Settings},
-    policy::{self, Decision, Purposes},
+    policy::{self, Decision, Lot, Purposes, Splitting},
     registry::{self, Draft},
     rewriting::{Order, Rewriting, WORKING_COPIES},
     session::{Extent, Transaction},
-    unanswered::Claim,
+    unanswered::{Claim, Truth},
     workshop::Panicked,
 };
 
@@ -52,6 +52,11 @@ enum Fate {
     },
     /// Nothing is observed, and a line invites the recipient to choose.
     Invited,
+    /// Comes back recipient by recipient; so many of them get a message of their own that is instrumented.
+    Split {
+        copies: usize,
+        recipients: usize,
+    },
     Untouched(SkipReason),
     /// Untouched, but for our own artefacts in what it quotes.
     Unwrapped(SkipReason),
@@ -66,6 +71,7 @@ struct Treatment<'a> {
     intake: &'a Intake,
     message: Arc<Message>,
     obstacle: Option<SkipReason>,
+    charge: Charge,
     /// Set while a message is being written down as instrumented.
     unsettled: Option<Claim>,
 }
@@ -94,12 +100,15 @@ pub(crate) async fn treat(
         intake: &intake,
         obstacle: obstacle(extent, &envelope, &message),
         message: Arc::new(message),
+        charge,
         unsettled: None,
     };
 
+    let deadline = settings.config.milter.deadline.0;
+    let last_quarter = deadline / 4;
     let outcome = tokio::time::timeout(
-        settings.config.milter.deadline.0,
-        AssertUnwindSafe(treatment.consider(charge)).catch_unwind(),
+        deadline - last_quarter,
+        AssertUnwindSafe(treatment.consider()).catch_unwind(),
     )
     .await;
 
@@ -107,9 +116,16 @@ pub(crate) async fn treat(
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_panic)) => {
             tracing::error!("{queue_id}: a defect was met");
-            treatment.retracted(SkipReason::CheckFailed)
+            treatment.retract(SkipReason::CheckFailed);
+            treatment.as_it_came(SkipReason::CheckFailed)
         }
-        Err(_elapsed) => treatment.cut_short(),
+        Err(_elapsed) => {
+            let reason = treatment.cut_short();
+            treatment.retract(reason);
+            // What is left of the time serves the quoted text, which needs no database.
+            let outcome = tokio::time::timeout(last_quarter, treatment.untouched(reason)).await;
+            outcome.unwrap_or_else(|_elapsed| treatment.as_it_came(reason))
+        }
     };
     channel.outlet.hold(outcome.reply, outcome.claim);
     match outcome.fate {
@@ -119,6 +135,9 @@ pub(crate) async fn treat(
         }
         // To the sender it is like any other; the recipient will know.
         Fate::Invited => tracing::info!("{queue_id}: untouched: untracked"),
+        Fate::Split { copies, recipients } => {
+            tracing::info!("{queue_id}: split copies={copies} recipients={recipients}");
+        }
         Fate::Untouched(reason) => tracing::info!("{queue_id}: untouched: {}", reason.code()),
         Fate::Unwrapped(reason) => {
             tracing::info!("{queue_id}: untouched: {} unwrapped=yes", reason.code());
@@ -136,22 +155,25 @@ fn obstacle(extent: Extent, envelope: &Envelope, message: &Message) -> Option<Sk
 }
 
 impl Treatment<'_> {
-    async fn consider(&mut self, mut charge: Charge) -> Outcome {
+    async fn consider(&mut self) -> Outcome {
         let intake = self.intake;
         let Some((controller, login)) = &intake.author else {
-            return self.untouched(SkipReason::NoUser, &mut charge).await;
+            return self.untouched(SkipReason::NoUser).await;
         };
         let inquiry = Inquiry {
             settings: self.settings,
             controller,
             login,
             choice: &intake.choice,
-            obstacle: self.obstacle.or_else(|| self.silence(controller)),
+            obstacle: self
+                .obstacle
+                .or_else(|| self.milter.silence(self.settings, controller)),
             recipients: &intake.recipients,
             newcomers: Newcomers::Create,
+            splitting: self.splitting(),
         };
         let Ok(facts) = self.gather(&inquiry).await else {
-            return self.as_it_came(SkipReason::Database);
+            return self.untouched(SkipReason::Database).await;
         };
         let case = inquiry.case(&facts);
         let user = facts
@@ -161,10 +183,10 @@ impl Treatment<'_> {
         let decision = policy::decide(&case, Utc::now());
         let Some(user) = user else {
             let reason = match decision {
-                Decision::Instrument(_) => SkipReason::NoUser,
+                Decision::Instrument(_) | Decision::Split(_) => SkipReason::NoUser,
                 Decision::Skip(reason) => reason,
             };
-            return self.untouched(reason, &mut charge).await;
+            return self.untouched(reason).await;
         };
         let draft = Draft {
             intake,
@@ -175,31 +197,31 @@ impl Treatment<'_> {
         };
         if decision == Decision::Skip(SkipReason::Untracked)
             && policy::invites(&case)
-            && let Some(outcome) = self.invite(&draft, &mut charge).await
+            && let Some(outcome) = self.invite(&draft).await
         {
             return outcome;
         }
-        let (reason, record) = match decision {
-            Decision::Skip(reason) => (reason, Record::default()),
-            Decision::Instrument(purposes) => {
-                match self.instrument(purposes, &draft, &mut charge).await {
-                    Ok(outcome) => return outcome,
-                    Err(left) => left,
-                }
-            }
+        let done = match decision {
+            Decision::Skip(reason) => Err((reason, Record::default())),
+            Decision::Instrument(purposes) => self.instrument(purposes, &draft).await,
+            Decision::Split(lots) => self.split(&lots, &draft).await,
         };
-        self.register_untouched(&draft, reason, &record).await;
-        self.untouched(reason, &mut charge).await
+        match done {
+            Ok(outcome) => outcome,
+            Err((reason, record)) => {
+                self.register_untouched(&draft, reason, &record).await;
+                self.untouched(reason).await
+            }
+        }
     }
 
-    /// Returns a reason while the links that we would write led nowhere.
-    fn silence(&self, controller: &Controller) -> Option<SkipReason> {
-        let is_up = !self.settings.config.milter.health_gate
-            || self
-                .milter
-                .health
-                .is_up(controller.base_url(), Instant::now());
-        (!is_up).then_some(SkipReason::CollectorDown)
+    fn splitting(&self) -> Splitting {
+        let is_small = self.intake.recipients.len() <= self.settings.config.milter.max_copies;
+        if is_small && self.milter.return_path.is_open(Instant::now()) {
+            Splitting::Possible
+        } else {
+            Splitting::Impossible
+        }
     }
 
     async fn gather(&self, inquiry: &Inquiry<'_>) -> Result<Facts, Unavailable> {
@@ -213,42 +235,32 @@ impl Treatment<'_> {
         &mut self,
         purposes: Purposes,
         draft: &Draft<'_>,
-        charge: &mut Charge,
     ) -> Result<Outcome, (SkipReason, Record)> {
         // Who waits for a bench needs no room for working copies yet.
         let bench = self.milter.workshop.bench().await;
-        if !self.affords(charge) {
-            return Err((SkipReason::Busy, Record::default()));
-        }
-        let order = Order {
-            controller: draft.controller.clone(),
-            language: draft.user.language().unwrap_or(draft.controller.language),
-            id: MessageId::random(),
-            purposes,
-        };
+        let order = self.order(purposes, draft)?;
         let (id, rewriting) = (order.id, self.rewriting());
         let worked = bench.work(move || rewriting.instrument(&order)).await;
-        charge.shrink_to(self.message.body.len());
+        self.charge.shrink_to(self.message.body.len());
         let (made, record) = match worked {
             Ok((Ok(made), record)) => (made, record),
             Ok((Err(reason), record)) => return Err((reason, record)),
-            Err(Panicked) => {
-                tracing::error!("{}: a defect was met while rewriting", self.queue_id);
-                return Err((SkipReason::CheckFailed, Record::default()));
-            }
+            Err(Panicked) => return Err(self.defect()),
         };
         if !self.channel.outlet.has_room_for(made.reply.len()) {
             return Err((SkipReason::ReplyTooLarge, record));
         }
-        if !charge.add(made.reply.len()) {
+        if !self.charge.add(made.reply.len()) {
             return Err((SkipReason::Busy, record));
         }
         let registration = draft.registration(id, Ok(&made), &record);
-        let claim = self
-            .milter
-            .unanswered
-            .claim(draft.controller.id.clone(), id);
-        self.unsettled = Some(claim);
+        // What is true if the answer never leaves.
+        let otherwise = draft.fallback(id, &record);
+        self.unsettled = Some(
+            self.milter
+                .unanswered
+                .claim(Truth::Written(otherwise.into())),
+        );
         let registered =
             registry::register(&registration, self.settings, &self.milter.database).await;
         match registered {
@@ -257,10 +269,13 @@ impl Treatment<'_> {
                 if let Some(claim) = self.unsettled.take() {
                     claim.withdraw();
                 }
-                return Ok(self.as_it_came(SkipReason::Database));
+                return Ok(self.untouched(SkipReason::Database).await);
             }
             // Whether it was written down nobody knows.
-            Err(Unavailable::Failed(_)) => return Ok(self.retracted(SkipReason::Database)),
+            Err(Unavailable::Failed(_)) => {
+                self.retract(SkipReason::Database);
+                return Ok(self.untouched(SkipReason::Database).await);
+            }
         }
         Ok(Outcome {
             reply: made.reply,
@@ -273,25 +288,19 @@ impl Treatment<'_> {
     }
 
     /// Puts in a line that invites the recipient to choose, and nothing else; `None` if it cannot be, or was done before.
-    async fn invite(&mut self, draft: &Draft<'_>, charge: &mut Charge) -> Option<Outcome> {
+    async fn invite(&mut self, draft: &Draft<'_>) -> Option<Outcome> {
         let [Some(recipient)] = draft.intake.recipients.as_slice() else {
             return None;
         };
         let bench = self.milter.workshop.bench().await;
-        if !self.affords(charge) {
-            return None;
-        }
-        let order = Order {
-            controller: draft.controller.clone(),
-            language: draft.user.language().unwrap_or(draft.controller.language),
-            id: MessageId::random(),
-            purposes: Purposes::default(),
-        };
+        let order = self.order(Purposes::default(), draft).ok()?;
         let (id, rewriting) = (order.id, self.rewriting());
-        let Ok((Ok(made), record)) = bench.work(move || rewriting.instrument(&order)).await else {
+        let worked = bench.work(move || rewriting.instrument(&order)).await;
+        self.charge.shrink_to(self.message.body.len());
+        let Ok((Ok(made), record)) = worked else {
             return None;
         };
-        if !charge.add(made.reply.len()) || !self.channel.outlet.has_room_for(made.reply.len()) {
+        if !self.charge.add(made.reply.len()) || !self.channel.outlet.has_room_for(made.reply.len()) {
             return None;
         }
         let (settings, database) = (self.settings, &self.milter.database);
@@ -309,8 +318,65 @@ impl Treatment<'_> {
                 claim: None,
                 fate: Fate::Invited,
             }),
-            Err(_unavailable) => Some(self.as_it_came(SkipReason::Database)),
+            Err(_unavailable) => Some(self.untouched(SkipReason::Database).await),
         }
+    }
+
+    /// Has Postfix bring the message back recipient by recipient, and writes down what each copy may become, or returns
+    /// why not.
+    async fn split(
+        &mut self,
+        lots: &[Lot],
+        draft: &Draft<'_>,
+    ) -> Result<Outcome, (SkipReason, Record)> {
+        let granted = || lots.iter().flatten();
+        let all = granted().fold(Purposes::default(), |all, lot| all.or(*lot));
+        let bench = self.milter.workshop.bench().await;
+        let order = self.order(all, draft)?;
+        let rewriting = self.rewriting();
+        let worked = bench.work(move || rewriting.part(&order)).await;
+        self.charge.shrink_to(self.message.body.len());
+        let parting = match worked {
+            Ok(parting) => parting?,
+            Err(Panicked) => return Err(self.defect()),
+        };
+        if !self.channel.outlet.has_room_for(parting.reply.len()) {
+            return Err((SkipReason::ReplyTooLarge, Record::default()));
+        }
+        // Nothing written here says that anything was instrumented: there is nothing to take back.
+        let split = draft.split(lots, parting.fingerprint);
+        registry::register_split(&split, self.settings, &self.milter.database)
+            .await
+            .map_err(|_unavailable| (SkipReason::Database, Record::default()))?;
+        Ok(Outcome {
+            reply: parting.reply,
+            claim: None,
+            fate: Fate::Split {
+                copies: granted().count(),
+                recipients: lots.len(),
+            },
+        })
+    }
+
+    fn order(
+        &mut self,
+        purposes: Purposes,
+        draft: &Draft<'_>,
+    ) -> Result<Order, (SkipReason, Record)> {
+        if !self.affords() {
+            return Err((SkipReason::Busy, Record::default()));
+        }
+        Ok(Order {
+            controller: draft.controller.clone(),
+            language: draft.user.language().unwrap_or(draft.controller.language),
+            id: MessageId::random(),
+            purposes,
+        })
+    }
+
+    fn defect(&self) -> (SkipReason, Record) {
+        tracing::error!("{}: a defect was met while rewriting", self.queue_id);
+        (SkipReason::CheckFailed, Record::default())
     }
 
     /// Writes an untouched message down. If that fails the log still has the reason.
@@ -325,13 +391,13 @@ impl Treatment<'_> {
 
     /// Leaves the message untouched, but for our own artefacts in what it quotes: a reply must not fire the pixel of the
     /// message that it answers.
-    async fn untouched(&self, reason: SkipReason, charge: &mut Charge) -> Outcome {
+    async fn untouched(&mut self, reason: SkipReason) -> Outcome {
         let is_whole = !matches!(self.obstacle, Some(SkipReason::Busy | SkipReason::TooLarge));
         if !is_whole || reason == SkipReason::CheckFailed {
             return self.as_it_came(reason);
         }
         let bench = self.milter.workshop.bench().await;
-        if !self.affords(charge) {
+        if !self.affords() {
             return self.as_it_came(reason);
         }
         let rewriting = self.rewriting();
@@ -358,28 +424,26 @@ impl Treatment<'_> {
         }
     }
 
-    /// The outcome where the deadline came first.
-    fn cut_short(&mut self) -> Outcome {
-        let reason = if self.milter.workshop.is_full() {
+    /// Returns the reason where the time has run out.
+    fn cut_short(&self) -> SkipReason {
+        if self.milter.workshop.is_full() {
             SkipReason::Busy
         } else {
             SkipReason::Deadline
-        };
-        self.retracted(reason)
+        }
     }
 
-    /// Leaves the message as it came after all, and sees to it that the database does not say otherwise.
-    fn retracted(&mut self, reason: SkipReason) -> Outcome {
+    /// Sees to it that the database does not say that the message was instrumented.
+    fn retract(&mut self, reason: SkipReason) {
         if let Some(claim) = self.unsettled.take() {
             claim.retract(reason);
         }
-        self.as_it_came(reason)
     }
 
-    fn affords(&self, charge: &mut Charge) -> bool {
+    fn affords(&mut self) -> bool {
         let body = self.message.body.len();
         let wanted = body.saturating_mul(WORKING_COPIES + 1);
-        charge.add(wanted.saturating_sub(charge.octets()))
+        self.charge.add(wanted.saturating_sub(self.charge.octets()))
     }
 
     fn rewriting(&self) -> Rewriting {

@@ -21,17 +21,28 @@ use std::{
 use uuid::Uuid;
 
 use common::{
-    db::messages,
+    db::messages::{self, Registration},
     ids::{ControllerId, MessageId},
     reason::SkipReason,
 };
 
-use crate::database::Database;
+use tokio::{
+    sync::{Semaphore, watch},
+    time::{sleep, timeout},
+};
 
-/// The pause between tries to correct a row, and how many answers of the database without such a row are enough: a
-/// commit that was under way may appear late.
+use crate::database::{Database, Unavailable};
+
+/// The pause between tries to correct a row, and how many answers of the database without such a row are enough where
+/// all that is known is its name: a commit that was under way may appear late.
 const RETRY: Duration = Duration::from_secs(1);
 const TRIES: u32 = 60;
+
+/// Of the pool's connections, those on which corrections may wait for a lock.
+const AT_ONCE: usize = 2;
+
+/// How long the end of the program waits for corrections; the journal has what is left then.
+const LAST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A slot: the length of the controller's id, 0 in a free one; the message's id; the controller's id.
 const SLOT: usize = 128;
@@ -45,6 +56,20 @@ const SLOTS: u64 = 65_536;
 pub(crate) struct Unanswered {
     database: Database,
     journal: Arc<Mutex<Journal>>,
+    correcting: watch::Sender<usize>,
+    turns: Arc<Semaphore>,
+}
+
+/// What the database is to say of a message if it leaves as it came.
+pub(crate) enum Truth {
+    /// Its row was there before, or may be: with the reason for which it was left untouched.
+    Known {
+        controller: ControllerId,
+        message: MessageId,
+    },
+    /// Its row is being written, and is to be there as this, whatever becomes of that write: it may be lost, or done, or
+    /// still be waiting for a lock.
+    Written(Box<Registration>),
 }
 
 #[derive(Default)]
@@ -58,6 +83,7 @@ struct Journal {
 /// One message's row, which claims an instrumentation. Dropped before the answer has left, it is taken back.
 pub(crate) struct Claim {
     row: Row,
+    written: Option<Box<Registration>>,
     slot: Option<u64>,
     all: Unanswered,
     state: State,
@@ -82,6 +108,8 @@ impl Unanswered {
         Self {
             database,
             journal: Arc::default(),
+            correcting: watch::Sender::new(0),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
         }
     }
 
@@ -119,6 +147,7 @@ impl Unanswered {
         for (slot, row) in left {
             Claim {
                 row,
+                written: None,
                 slot: Some(slot),
                 all: self.clone(),
                 state: State::Open,
@@ -129,16 +158,41 @@ impl Unanswered {
     }
 
     /// Notes that a message is about to be written down as instrumented.
-    pub(crate) fn claim(&self, controller: ControllerId, message: MessageId) -> Claim {
-        let row = Row {
-            controller,
-            message,
+    pub(crate) fn claim(&self, otherwise: Truth) -> Claim {
+        let (row, written) = match otherwise {
+            Truth::Known {
+                controller,
+                message,
+            } => (
+                Row {
+                    controller,
+                    message,
+                },
+                None,
+            ),
+            Truth::Written(registration) => (
+                Row {
+                    controller: registration.message.controller.clone(),
+                    message: registration.message.id,
+                },
+                Some(registration),
+            ),
         };
         Claim {
             slot: self.lock().take(&row),
             row,
+            written,
             all: self.clone(),
             state: State::Open,
+        }
+    }
+
+    /// Waits until nothing is left to correct, for a while.
+    pub(crate) async fn finish(&self) {
+        let mut correcting = self.correcting.subscribe();
+        let corrected = correcting.wait_for(|correcting| *correcting == 0);
+        if timeout(LAST_PATIENCE, corrected).await.is_err() {
+            tracing::warn!("some messages are shown as tracked that are not, until the next start");
         }
     }
 
@@ -204,29 +258,50 @@ impl Claim {
         if self.slot.is_none() {
             self.slot = self.all.lock().take(&self.row);
         }
+        self.all
+            .correcting
+            .send_modify(|correcting| *correcting += 1);
         runtime.spawn(self.correct(reason));
     }
 
     async fn correct(mut self, reason: SkipReason) {
+        if let Some(written) = &mut self.written {
+            written.message.reason = Some(reason);
+        }
         let mut answers = 0;
         while answers < TRIES {
-            tokio::time::sleep(RETRY).await;
-            let Ok(mut loan) = self.all.database.lend().await else {
-                continue;
-            };
-            let Row {
-                controller,
-                message,
-            } = &self.row;
-            let answer =
-                messages::leave_untouched(controller, *message, reason, loan.connection()).await;
-            match loan.settle(answer) {
+            match self.correct_once(reason).await {
                 Ok(true) => break,
                 Ok(false) => answers += 1,
                 Err(_) => {}
             }
+            sleep(RETRY).await;
         }
         self.close();
+        self.all
+            .correcting
+            .send_modify(|correcting| *correcting -= 1);
+    }
+
+    /// Corrects the row; false if there is none.
+    async fn correct_once(&self, reason: SkipReason) -> Result<bool, Unavailable> {
+        // The semaphore is never closed.
+        let _turn = self.all.turns.acquire().await;
+        let mut loan = self.all.database.lend().await?;
+        let connection = loan.connection();
+        let answer = match &self.written {
+            Some(registration) => messages::correct(registration, connection)
+                .await
+                .map(|()| true),
+            None => {
+                let Row {
+                    controller,
+                    message,
+                } = &self.row;
+                messages::leave_untouched(controller, *message, reason, connection).await
+            }
+        };
+        loan.settle(answer)
     }
 
     fn close(&mut self) {
@@ -243,6 +318,7 @@ impl Drop for Claim {
         self.state = State::Settled;
         Self {
             row: self.row.clone(),
+            written: self.written.take(),
             slot: self.slot.take(),
             all: self.all.clone(),
             state: State::Open,
@@ -303,6 +379,17 @@ mod tests {
         }
     }
 
+    fn known(number: u128) -> Truth {
+        let Row {
+            controller,
+            message,
+        } = row(number);
+        Truth::Known {
+            controller,
+            message,
+        }
+    }
+
     /// What a process that starts now would find.
     fn found(path: &Path) -> Vec<Row> {
         let octets = std::fs::read(path).unwrap();
@@ -314,7 +401,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("ft-journal-{}", std::process::id()));
         let all = Unanswered::new(unreachable());
         all.keep_journal(&path).unwrap();
-        let claim = |number| all.claim(row(number).controller, row(number).message);
+        let claim = |number| all.claim(known(number));
 
         let killed = claim(1);
         claim(2).has_left();
@@ -343,7 +430,7 @@ mod tests {
 
         let all = Unanswered::new(unreachable());
         all.keep_journal(&path).unwrap();
-        let _claim = all.claim(row(3).controller, row(3).message);
+        let _claim = all.claim(known(3));
 
         assert_eq!(found(&path), [row(1), row(3), row(2)]);
         std::fs::remove_file(&path).unwrap();

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! A private Postfix: its own configuration, queue, data and users; loopback ports; everything relayed to one place.
 //!
-//! Three services: submission, which demands authentication and asks the milters; an inbound one as on port 25, which
-//! knows no authentication and asks the milters too; and a local one without milters, for mail of our own programs.
+//! Four services: submission, which demands authentication and asks the milters; an inbound one as on port 25, which
+//! knows no authentication and asks the milters too; a local one without milters, for mail of our own programs; and one
+//! that takes the copies of split messages in again, set up as `deploy/postfix-split.cf` says.
 
 use std::{
     fs,
@@ -30,6 +31,7 @@ pub struct Postfix {
     submission: Port,
     inbound: Port,
     local: Port,
+    copies: Port,
     scratch: Scratch,
 }
 
@@ -67,6 +69,11 @@ impl Postfix {
     /// Returns the port for programs of this host, without milters.
     pub fn local_port(&self) -> u16 {
         self.local.number()
+    }
+
+    /// Returns the port where split messages come in again.
+    pub fn copies_port(&self) -> u16 {
+        self.copies.number()
     }
 
     /// Returns the folder of its configuration.
@@ -198,6 +205,7 @@ impl Builder {
         let spool = scratch.folder("spool", None);
         let data = scratch.folder("data", Some("postfix"));
         let (submission, inbound, local) = (Port::reserve(), Port::reserve(), Port::reserve());
+        let copies = Port::reserve();
 
         self.write_users(&scratch);
         let mut main = main_cf(&spool, &data, self.relay);
@@ -209,13 +217,22 @@ impl Builder {
         ));
         main.push_str(&self.settings.join("\n"));
         main.push('\n');
+        let split = scratch.write(
+            "etc/fairtrack_split",
+            format!("/^X-Fairtrack-Split:/ FILTER fairtrack-copies:[127.0.0.1]:{copies}\n"),
+        );
+        main.push_str(&format!(
+            "milter_header_checks = regexp:{}\n",
+            split.display()
+        ));
         scratch.write("etc/main.cf", main);
         scratch.write(
             "etc/master.cf",
             MASTER_CF
                 .replace("SUBMISSION", &submission.to_string())
                 .replace("INBOUND", &inbound.to_string())
-                .replace("LOCAL", &local.to_string()),
+                .replace("LOCAL", &local.to_string())
+                .replace("COPIES_PORT", &copies.to_string()),
         );
 
         let program = find("postfix").expect("Postfix is not here (package postfix)");
@@ -235,6 +252,7 @@ impl Builder {
             submission,
             inbound,
             local,
+            copies,
             scratch,
         }
     }
@@ -335,6 +353,7 @@ milter_protocol = 6
 milter_default_action = accept
 smtpd_milters =
 non_smtpd_milters =
+fairtrack-copies_destination_recipient_limit = 1
 ";
 
 const MASTER_CF: &str = "127.0.0.1:SUBMISSION inet n - n - - smtpd
@@ -349,6 +368,18 @@ const MASTER_CF: &str = "127.0.0.1:SUBMISSION inet n - n - - smtpd
   -o smtpd_milters=$harness_inbound_milters
 127.0.0.1:LOCAL inet n - n - - smtpd
   -o syslog_name=postfix/local
+127.0.0.1:COPIES_PORT inet n - n - - smtpd
+  -o syslog_name=postfix/copies
+  -o smtpd_milters=$harness_milters
+  -o milter_macro_daemon_name=FAIRTRACK-COPIES
+  -o smtpd_relay_restrictions=permit_mynetworks,reject
+  -o smtpd_recipient_restrictions=
+  -o receive_override_options=no_address_mappings,no_unknown_recipient_checks
+fairtrack-copies unix - - n - - smtp
+  -o smtp_line_length_limit=0
+  -o smtp_header_checks=
+  -o smtp_generic_maps=
+  -o disable_mime_output_conversion=yes
 pickup    unix  n - n 60 1 pickup
 cleanup   unix  n - n - 0 cleanup
 qmgr      unix  n - n 300 1 qmgr

@@ -73,7 +73,11 @@ impl Site {
             .milter(&builder.milter_socket())
             .milter(&signer.socket());
         let postfix = postfix_settings(postfix).start().await;
-        let installation = settings(builder.mail_through(postfix.local_port())).write();
+        let builder = builder.mail_through(postfix.local_port()).set(
+            "milter.reinject",
+            format!("smtp://127.0.0.1:{}", postfix.copies_port()),
+        );
+        let installation = settings(builder).write();
         Self {
             postfix,
             signer,

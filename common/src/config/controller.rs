@@ -41,7 +41,8 @@ pub struct Controller {
     #[serde(default)]
     pub min_assurance: MinAssurance,
     /// What happens to mail with several recipients: `all` instruments it if every recipient consents, `never` leaves it
-    /// untouched. `split` is taken and does as `never` does, with a warning: copies are not made yet. Default: `all`.
+    /// untouched, `split` sends one message to each, instrumented for those who consent; that needs `milter.reinject`.
+    /// Default: `all`.
     #[serde(default)]
     pub multi_recipient: MultiRecipient,
     /// Whether a message to somebody who was never asked carries, instead of artefacts, one line that invites to choose: at
@@ -96,7 +97,7 @@ pub enum MultiRecipient {
     All,
     /// Left untouched.
     Never,
-    /// One copy for each recipient who consents; copies are not made yet, so mail with several is left untouched.
+    /// One message to each recipient, instrumented for those who consent.
     Split,
 }
 

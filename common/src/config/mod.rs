@@ -8,6 +8,7 @@ mod controller;
 mod credentials;
 mod quantity;
 mod sections;
+mod server;
 
 use std::{
     fs, io,
@@ -23,6 +24,7 @@ pub use self::{
     sections::{
         Classify, Collector, Database, Keys, Mail, Milter, Part, Retention, SignIn, Socket, Users,
     },
+    server::SmtpServer,
 };
 use crate::ids::ControllerId;
 
@@ -220,6 +222,13 @@ impl Config {
         if self.milter.deadline.0.is_zero() {
             return Err(("milter.deadline", "must be longer than nothing".into()));
         }
+        let splits = |controller: &Controller| controller.multi_recipient == MultiRecipient::Split;
+        if self.milter.reinject.is_none() && self.controllers.iter().any(splits) {
+            return Err((
+                "controller.multi_recipient",
+                "\"milter.reinject\" is required when this is \"split\"".into(),
+            ));
+        }
         Ok(())
     }
 }
@@ -338,6 +347,20 @@ exclude_links = []
             )
             .is_ok()
         );
+    }
+
+    #[test]
+    fn splitting_needs_a_listener_that_takes_copies() {
+        let text = format!("{TESTING}multi_recipient = \"split\"\n");
+        let listener = "[milter]\nreinject = \"smtp://127.0.0.1:10026\"\n";
+
+        let message = message(&text);
+
+        assert!(
+            message.starts_with("\"f.toml\", line 11: ") && message.contains("milter.reinject"),
+            "{message}"
+        );
+        assert!(Config::parse(Path::new("f"), &format!("{text}{listener}")).is_ok());
     }
 
     #[test]

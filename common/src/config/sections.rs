@@ -6,7 +6,10 @@ use std::{fmt, net::SocketAddr, path::PathBuf};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de};
 
-use super::quantity::{Period, Size};
+use super::{
+    quantity::{Period, Size},
+    server::SmtpServer,
+};
 
 /// `[database]`
 #[derive(Clone, Debug, Deserialize)]
@@ -196,6 +199,12 @@ pub struct Milter {
     /// A small file of the messages that are being answered: after a kill, the next milter corrects what the database
     /// says of them. It need not outlive the machine. Default: `/run/fairtrack/milter.journal`.
     pub journal: PathBuf,
+    /// The listener where Postfix takes a split message in again, one recipient at a time: `smtp://HOST:PORT`. Required
+    /// where a controller's `multi_recipient` is `split`; `deploy/postfix-split.cf` shows it. While it does not answer, or does
+    /// not ask us as it should, nothing is split. Default: none.
+    pub reinject: Option<SmtpServer>,
+    /// A message to more recipients than this is not split, and left untouched. Default: 100.
+    pub max_copies: usize,
 }
 
 impl Default for Milter {
@@ -211,6 +220,8 @@ impl Default for Milter {
             users: Users::All,
             health_gate: true,
             journal: "/run/fairtrack/milter.journal".into(),
+            reinject: None,
+            max_copies: 100,
         }
     }
 }

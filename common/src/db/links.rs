@@ -88,3 +88,20 @@ FROM (
     GROUP BY links.message_id, links.ordinal) AS clicks
 WHERE links.controller_id = $1 AND links.message_id = clicks.message_id AND links.ordinal = clicks.ordinal
     AND links.click_count <> clicks.count";
+
+/// Takes the links of a message away.
+pub async fn delete(
+    controller: &ControllerId,
+    message: MessageId,
+    connection: &mut Connection,
+) -> QueryResult<usize> {
+    diesel::delete(
+        links::table.filter(
+            links::controller_id
+                .eq(controller.as_str())
+                .and(links::message_id.eq(message.0)),
+        ),
+    )
+    .execute(connection)
+    .await
+}

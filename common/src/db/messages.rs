@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     address::Address,
-    ids::{ControllerId, MessageId, SubjectRef, UserId},
+    ids::{ControllerId, MessageId, UserId},
     reason::SkipReason,
 };
 
@@ -90,30 +90,73 @@ pub async fn register(registration: &Registration, connection: &mut Connection) 
     }
     connection
         .transaction(async |connection| {
-            let message = &registration.message;
-            insert(message, connection).await?;
-            let subjects =
-                subjects::find_or_create(&message.controller, &registration.recipients, connection)
-                    .await?;
-            insert_recipients(message, &subjects, connection).await?;
-            links::insert(
-                &message.controller,
-                message.id,
-                &registration.links,
-                connection,
-            )
-            .await?;
-            if let Some(changes) = &registration.remembered {
-                users::change(&message.controller, message.user, changes, connection).await?;
-            }
-            warnings::insert(message, &registration.warnings, connection).await
+            insert(std::slice::from_ref(registration), connection).await
         })
         .await
 }
 
-/// Turns a message that was written down as instrumented into one left untouched; false if it is not written down.
+/// Writes a message down as left untouched that may have been, or may still be about to be, written down as
+/// instrumented.
 ///
-/// For when the database was slower than the deadline, and the message left as it came.
+/// For when the database was slower than the deadline, and the message left as it came. Where the first attempt is
+/// still waiting somewhere, this one waits for it; where it comes later, it finds the row and fails.
+pub async fn correct(registration: &Registration, connection: &mut Connection) -> QueryResult<()> {
+    connection
+        .transaction(async |connection| {
+            let message = &registration.message;
+            let written = diesel::insert_into(messages::table)
+                .values(Row::from(message))
+                .on_conflict_do_nothing()
+                .execute(connection)
+                .await?;
+            if written == 1 {
+                return insert_what_belongs_to(std::slice::from_ref(registration), connection)
+                    .await;
+            }
+            let reason = message.reason.unwrap_or(SkipReason::Database);
+            leave_untouched(&message.controller, message.id, reason, connection).await?;
+            diesel::update(messages::table.find((message.controller.as_str(), message.id.0)))
+                .set(messages::record.eq(&message.record))
+                .execute(connection)
+                .await?;
+            Ok(())
+        })
+        .await
+}
+
+/// Turns a message that was written down as left untouched into an instrumented one; false if it is not written down
+/// any more.
+pub async fn make_instrumented(
+    controller: &ControllerId,
+    id: MessageId,
+    opens: bool,
+    tracked: &[NewLink],
+    record: &serde_json::Value,
+    connection: &mut Connection,
+) -> QueryResult<bool> {
+    connection
+        .transaction(async |connection| {
+            let changed = diesel::update(messages::table.find((controller.as_str(), id.0)))
+                .set((
+                    messages::opens.eq(opens),
+                    messages::links.eq(!tracked.is_empty()),
+                    messages::reason.eq(None::<&str>),
+                    messages::record.eq(record),
+                ))
+                .execute(connection)
+                .await?;
+            if changed == 0 {
+                return Ok(false);
+            }
+            // A copy may come back more than once, if Postfix could not queue what we made of it.
+            links::delete(controller, id, connection).await?;
+            links::insert(controller, id, tracked, connection).await?;
+            Ok(true)
+        })
+        .await
+}
+
+/// Sets why a message was left untouched, whatever stood there; false if it is not written down.
 pub async fn leave_untouched(
     controller: &ControllerId,
     id: MessageId,
@@ -128,6 +171,7 @@ pub async fn leave_untouched(
         ))
         .execute(connection)
         .await?;
+    links::delete(controller, id, connection).await?;
     Ok(changed > 0)
 }
 
@@ -145,9 +189,75 @@ pub async fn freeze(
     Ok(())
 }
 
-async fn insert(message: &NewMessage, connection: &mut Connection) -> QueryResult<usize> {
+/// Inserts messages of one controller with everything that belongs to them; within a transaction.
+pub(super) async fn insert(
+    registrations: &[Registration],
+    connection: &mut Connection,
+) -> QueryResult<()> {
+    let rows: Vec<Row<'_>> = registrations
+        .iter()
+        .map(|registration| Row::from(&registration.message))
+        .collect();
     diesel::insert_into(messages::table)
-        .values(Row {
+        .values(&rows)
+        .execute(connection)
+        .await?;
+    insert_what_belongs_to(registrations, connection).await
+}
+
+async fn insert_what_belongs_to(
+    registrations: &[Registration],
+    connection: &mut Connection,
+) -> QueryResult<()> {
+    insert_recipients(registrations, connection).await?;
+    for registration in registrations {
+        let message = &registration.message;
+        let (controller, id) = (&message.controller, message.id);
+        links::insert(controller, id, &registration.links, connection).await?;
+        if let Some(changes) = &registration.remembered {
+            users::change(controller, message.user, changes, connection).await?;
+        }
+        warnings::insert(message, &registration.warnings, connection).await?;
+    }
+    Ok(())
+}
+
+async fn insert_recipients(
+    registrations: &[Registration],
+    connection: &mut Connection,
+) -> QueryResult<()> {
+    let Some(controller) = registrations.first().map(|first| &first.message.controller) else {
+        return Ok(());
+    };
+    let recipients = || {
+        registrations.iter().flat_map(|registration| {
+            let id = registration.message.id;
+            registration
+                .recipients
+                .iter()
+                .map(move |address| (id, address))
+        })
+    };
+    let addresses: Vec<Address> = recipients().map(|(_, address)| address.clone()).collect();
+    let subjects = subjects::find_or_create(controller, &addresses, connection).await?;
+    let rows: Vec<RecipientRow<'_>> = recipients()
+        .zip(&subjects)
+        .map(|((message, _), subject)| RecipientRow {
+            controller_id: controller.as_str(),
+            message_id: message.0,
+            subject_ref: subject.0,
+        })
+        .collect();
+    diesel::insert_into(message_recipients::table)
+        .values(&rows)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+impl<'a> From<&'a NewMessage> for Row<'a> {
+    fn from(message: &'a NewMessage) -> Self {
+        Self {
             controller_id: message.controller.as_str(),
             id: message.id.0,
             user_id: message.user.0,
@@ -159,28 +269,8 @@ async fn insert(message: &NewMessage, connection: &mut Connection) -> QueryResul
             links: message.links,
             reason: message.reason.map(SkipReason::code),
             record: &message.record,
-        })
-        .execute(connection)
-        .await
-}
-
-async fn insert_recipients(
-    message: &NewMessage,
-    subjects: &[SubjectRef],
-    connection: &mut Connection,
-) -> QueryResult<usize> {
-    let rows: Vec<RecipientRow<'_>> = subjects
-        .iter()
-        .map(|subject| RecipientRow {
-            controller_id: message.controller.as_str(),
-            message_id: message.id.0,
-            subject_ref: subject.0,
-        })
-        .collect();
-    diesel::insert_into(message_recipients::table)
-        .values(&rows)
-        .execute(connection)
-        .await
+        }
+    }
 }
 
 /// Returns messages with settled hits, in the order of their ids, from the one after `after` on.

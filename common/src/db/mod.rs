@@ -15,6 +15,7 @@ pub mod consent_requests;
 pub mod consent_retention;
 pub mod contacts;
 pub mod controllers;
+pub mod copies;
 pub mod counters;
 pub mod digests;
 pub mod erasures;

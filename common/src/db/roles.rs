@@ -20,13 +20,14 @@ use crate::config::Database;
 
 /// What the milter may do: read who writes and where recipients stand, and write down what it instrumented. One row for
 /// each table.
-const MILTER: [(&str, &str); 12] = [
+const MILTER: [(&str, &str); 13] = [
     ("__diesel_schema_migrations", "SELECT"),
     ("consent_epochs", "SELECT, INSERT, UPDATE"),
     ("consent_events", "SELECT"),
     ("consent_requests", "SELECT, INSERT"),
     ("controllers", "SELECT, INSERT, UPDATE"),
-    ("links", "SELECT, INSERT"),
+    ("copies", "SELECT, INSERT"),
+    ("links", "SELECT, INSERT, DELETE"),
     ("message_recipients", "SELECT, INSERT"),
     ("messages", "SELECT, INSERT, UPDATE"),
     ("notifications", "INSERT"),

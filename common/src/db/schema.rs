@@ -109,6 +109,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    copies (controller_id, message_id) {
+        controller_id -> Text,
+        message_id -> Uuid,
+        fingerprint -> Bytea,
+        opens -> Bool,
+        links -> Text,
+    }
+}
+
+diesel::table! {
     digests (controller_id, user_id) {
         controller_id -> Text,
         user_id -> Uuid,
@@ -369,6 +379,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     consent_evidence,
     consent_requests,
     controllers,
+    copies,
     digests,
     erasures,
     feed_keys,

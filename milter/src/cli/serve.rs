@@ -7,8 +7,6 @@ use anyhow::Context;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use common::config::{Config, Controller, MultiRecipient};
-
 use crate::{listener::Listener, milter::Milter, registry, reload, run};
 
 /// Serves until SIGTERM or SIGINT; SIGHUP reads the configuration again.
@@ -19,7 +17,6 @@ pub(super) async fn serve(path: &Path) -> anyhow::Result<()> {
     let mut terminate = listen_for(SignalKind::terminate())?;
     let mut interrupt = listen_for(SignalKind::interrupt())?;
     tracing::info!("configuration: {}", settings.config.effective());
-    warn_of_what_is_missing(&settings.config);
     let listener = Listener::bind(&settings.config.milter).await?;
     tracing::info!("listening on {}", listener.place());
     let milter = Milter::new(settings);
@@ -62,20 +59,8 @@ fn again(path: &Path, milter: &Arc<Milter>) {
         Err(_) => notify(&[NotifyState::Reloading]),
     }
     reload::reload(path, milter);
-    warn_of_what_is_missing(&milter.settings().config);
     tokio::spawn(introduce(Arc::clone(milter)));
     notify(&[NotifyState::Ready]);
-}
-
-/// Says what the configuration asks for and does not get.
-fn warn_of_what_is_missing(config: &Config) {
-    let splits = |controller: &&Controller| controller.multi_recipient == MultiRecipient::Split;
-    for controller in config.controllers.iter().filter(splits) {
-        tracing::warn!(
-            "controller \"{}\": \"multi_recipient\" = \"split\" does as \"never\" in this release",
-            controller.id
-        );
-    }
 }
 
 /// Writes the controllers down if the database can be reached; else the first message that needs them does.

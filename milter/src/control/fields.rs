@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Control fields: ours, and those of other products, so that programs written for them keep their meaning.
 
-use super::{LinkChoice, Statements, Warning, Weight};
+use super::{LinkChoice, SPLIT_FIELD, Statements, Warning, Weight};
 use crate::message::{HeaderEdit, HeaderField};
 
 #[derive(Clone, Copy)]
@@ -26,11 +26,23 @@ const FIELDS: [(&str, Kind, Weight); 10] = [
     ("x-ee-tracking-enabled", Kind::Both, Weight::OtherGeneral),
 ];
 
+/// Returns the names of all fields that are removed.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    FIELDS.iter().map(|(name, ..)| *name).chain([SPLIT_FIELD])
+}
+
 pub(super) fn read(
     fields: &[HeaderField],
     statements: &mut Statements,
     edits: &mut Vec<HeaderEdit>,
 ) {
+    for (index, field) in (1..).zip(fields.iter().filter(|field| field.is(SPLIT_FIELD))) {
+        edits.push(HeaderEdit {
+            name: field.name.trim_ascii_end().to_vec(),
+            index,
+            value: None,
+        });
+    }
     for (name, kind, weight) in FIELDS {
         for (index, field) in (1..).zip(fields.iter().filter(|field| field.is(name))) {
             edits.push(HeaderEdit {

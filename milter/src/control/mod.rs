@@ -10,6 +10,10 @@ mod fields;
 mod recipients;
 mod subject;
 
+/// The field by which Postfix is told to bring a message back recipient by recipient. It never stands in a message that
+/// we let go: one that an author wrote is removed.
+pub(crate) const SPLIT_FIELD: &str = "X-Fairtrack-Split";
+
 use std::cmp::Reverse;
 
 use serde::Serialize;
@@ -118,6 +122,15 @@ pub fn read(fields: &[HeaderField], recipients: &[String], tracking_host: &str) 
     }
 }
 
+/// Tells whether an author may speak to us in a field of that name.
+pub fn reads(name: &[u8]) -> bool {
+    let name = name.trim_ascii_end();
+    let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
+    fields::names()
+        .chain(["subject", "to", "cc", "bcc"])
+        .any(is)
+}
+
 impl Links {
     /// Combines what settings hold: links at all, and links in plain text too.
     pub fn from_settings(links: bool, text_links: bool) -> Self {
@@ -130,14 +143,37 @@ impl Links {
 
     /// Takes away what a ceiling does not allow.
     pub fn within(self, ceiling: Self) -> Self {
-        match (
+        Self::in_parts(
             self.in_html() && ceiling.in_html(),
             self.in_text() && ceiling.in_text(),
-        ) {
+        )
+    }
+
+    /// Returns what either has.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self::in_parts(
+            self.in_html() || other.in_html(),
+            self.in_text() || other.in_text(),
+        )
+    }
+
+    fn in_parts(html: bool, text: bool) -> Self {
+        match (html, text) {
             (true, true) => Self::Both,
             (true, false) => Self::Html,
             (false, true) => Self::Text,
             (false, false) => Self::No,
+        }
+    }
+
+    /// Returns the word that the database keeps.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Both => "both",
+            Self::Html => "html",
+            Self::No => "no",
+            Self::Text => "text",
         }
     }
 
@@ -153,6 +189,16 @@ impl Links {
 }
 
 impl LinkChoice {
+    /// Returns the choice that asks for just this.
+    pub fn exactly(word: &str) -> Self {
+        match word {
+            "both" => Self::Both,
+            "html" => Self::Html,
+            "text" => Self::Text,
+            _ => Self::No,
+        }
+    }
+
     /// Returns what a choice means to a user with this setting for links in plain text.
     pub fn resolve(self, text_links: bool) -> Links {
         match self {

@@ -11,4 +11,5 @@ mod flow;
 mod killed;
 mod replies;
 mod signed;
+mod split;
 mod taken_apart;

@@ -155,7 +155,7 @@ async fn database_that_hangs_is_waited_for_until_the_deadline_and_then_not_at_al
     let mut config = config(&folder);
     let port = silent.local_addr().unwrap().port();
     config.database.url = format!("postgres://nobody@127.0.0.1:{port}/x").into();
-    config.milter.deadline = Period::millis(300);
+    config.milter.deadline = Period::millis(400);
     let milter = Running::start(config).await;
     let mut mta = Mta::open(&milter).await;
 
@@ -168,6 +168,7 @@ async fn database_that_hangs_is_waited_for_until_the_deadline_and_then_not_at_al
         took.push(begun.elapsed());
     }
 
+    // The last quarter is kept for what needs no database.
     assert!(took[0] >= Duration::from_millis(300), "{took:?}");
     assert!(took[1] < Duration::from_millis(250), "{took:?}");
     assert!(took[2] < Duration::from_millis(250), "{took:?}");
