@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! The milter protocol as an MTA sees it, without a database: what is asked for, when no more is wanted, what is sent
-//! and when nothing is.
+//! The milter as an MTA sees it, frame by frame: what is asked for, when no more is wanted, what is sent and when nothing
+//! is. What is in this file needs no database.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,7 +8,10 @@
     reason = "a step that fails must end the test where it failed"
 )]
 
+mod deadline;
 mod mta;
+mod outcomes;
+mod signals;
 
 use std::{
     os::unix::fs::PermissionsExt,

@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use common::{
@@ -34,6 +35,7 @@ pub(crate) struct Folder(PathBuf);
 /// A milter that listens.
 pub(crate) struct Running {
     pub(crate) place: Socket,
+    milter: Arc<Milter>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -87,7 +89,22 @@ impl Running {
         let milter = Milter::new(Settings::new(config, KeyRing::for_testing()));
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(milter::run(listener, Arc::clone(&milter), stopped));
-        Self { place, stop, task }
+        Self {
+            place,
+            milter,
+            stop,
+            task,
+        }
+    }
+
+    /// As if no collector had answered for a minute.
+    pub(crate) fn silence_collector(&self) {
+        let base = self.milter.settings().config.controllers[0]
+            .base_url()
+            .to_owned();
+        let begun = Instant::now();
+        let long_ago = begun.checked_sub(Duration::from_secs(61)).unwrap();
+        self.milter.note_silence(&base, long_ago);
     }
 
     /// Asks the milter to stop; what is returned ends when it has.
@@ -166,6 +183,11 @@ impl Mta {
     /// Sends envelope, header section and body up to the end of the message.
     pub(crate) async fn message(&mut self, fields: &[(&str, &str)], body: &[u8]) {
         self.recipient("<ewa@customer.example>").await;
+        self.content(fields, body).await;
+    }
+
+    /// Sends header section and body up to the end of the message.
+    pub(crate) async fn content(&mut self, fields: &[(&str, impl std::fmt::Display)], body: &[u8]) {
         for (name, value) in fields {
             let payload = format!("{name}\0{value}\0");
             self.command_without_answer(0x80, b'L', payload.as_bytes())
