@@ -18,7 +18,11 @@ use tokio::{
 };
 use tokio_rustls::{
     TlsConnector,
-    rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName},
+    rustls::{
+        ClientConfig, RootCertStore,
+        crypto::ring,
+        pki_types::{CertificateDer, ServerName},
+    },
 };
 use url::Url;
 
@@ -103,7 +107,7 @@ impl Health {
 
 /// Asks the collectors of all controllers, again and again.
 pub(crate) async fn watch(milter: Arc<Milter>) {
-    let tls = TlsConnector::from(Arc::new(trust()));
+    let tls = TlsConnector::from(Arc::new(trust(system_roots())));
     loop {
         let settings = milter.settings();
         if settings.config.milter.health_gate {
@@ -121,9 +125,13 @@ pub(crate) async fn watch(milter: Arc<Milter>) {
 }
 
 /// Trusts whom the system trusts.
-fn trust() -> ClientConfig {
+fn system_roots() -> Vec<CertificateDer<'static>> {
+    rustls_native_certs::load_native_certs().certs
+}
+
+fn trust(authorities: Vec<CertificateDer<'static>>) -> ClientConfig {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots.add_parsable_certificates(authorities);
     ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("the provider knows the versions of TLS that are the default")
@@ -165,7 +173,17 @@ async fn converse(
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::PathBuf, process::Command};
+
     use tokio::net::TcpListener;
+    use tokio_rustls::{
+        TlsAcceptor,
+        rustls::{
+            ServerConfig,
+            pki_types::{PrivateKeyDer, UnixTime, pem::PemObject},
+            time_provider::TimeProvider,
+        },
+    };
 
     use super::*;
 
@@ -207,7 +225,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_a_collectors_answer_counts() {
-        let tls = TlsConnector::from(Arc::new(trust()));
+        let tls = TlsConnector::from(Arc::new(trust(system_roots())));
         let (place, asked) = answering(b"HTTP/1.1 200 OK\r\n\r\n").await;
         assert!(ask(&format!("http://{place}"), &tls).await.is_ok());
         assert_eq!(asked.await.unwrap(), b"HEAD");
@@ -223,5 +241,146 @@ mod tests {
             ask(&format!("https://{place}"), &tls).await,
             Err(Silence::Connection(_))
         ));
+    }
+
+    /// An authority that nobody knows, and a certificate of it for a name; made by `openssl`, valid for two days.
+    struct Authority {
+        folder: PathBuf,
+    }
+
+    impl Authority {
+        /// `label` tells its folder from others.
+        fn new(label: &str, name: &str) -> Self {
+            let folder = std::env::temp_dir().join(format!("ft-ca-{}-{label}", std::process::id()));
+            fs::create_dir(&folder).unwrap();
+            let this = Self { folder };
+            let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+            this.openssl(&format!(
+                "req -x509 {key} -keyout ca.key -out ca.pem -subj /CN={label} -days 2"
+            ));
+            this.openssl(&format!("req {key} -keyout key.pem -out csr -subj /CN=x"));
+            fs::write(
+                this.folder.join("names"),
+                format!("subjectAltName=DNS:{name}\n"),
+            )
+            .unwrap();
+            this.openssl(
+                "x509 -req -in csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out cert.pem",
+            );
+            this
+        }
+
+        fn openssl(&self, arguments: &str) {
+            let output = Command::new("openssl")
+                .args(arguments.split(' '))
+                .current_dir(&self.folder)
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{output:?}");
+        }
+
+        fn certificate(&self, file: &str) -> CertificateDer<'static> {
+            CertificateDer::from_pem_file(self.folder.join(file)).unwrap()
+        }
+
+        fn trusted(&self) -> ClientConfig {
+            trust(vec![self.certificate("ca.pem")])
+        }
+
+        /// Answers one connection as a collector does, over TLS, and returns the URL to ask: by the name `localhost`.
+        async fn serve(&self) -> String {
+            let key = PrivateKeyDer::from_pem_file(self.folder.join("key.pem")).unwrap();
+            let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_no_client_auth()
+                .with_single_cert(vec![self.certificate("cert.pem")], key)
+                .unwrap();
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let port = listener.local_addr().unwrap().port();
+            tokio::spawn(async move {
+                let (stream, _) = listener.accept().await.unwrap();
+                let acceptor = TlsAcceptor::from(Arc::new(config));
+                // A client that does not trust us breaks off.
+                let Ok(mut stream) = acceptor.accept(stream).await else {
+                    return;
+                };
+                let mut request = [0; 4];
+                stream.read_exact(&mut request).await.unwrap();
+                stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+                stream.flush().await.unwrap();
+            });
+            format!("https://localhost:{port}")
+        }
+
+        async fn ask(&self, config: ClientConfig) -> Result<(), Silence> {
+            ask(&self.serve().await, &TlsConnector::from(Arc::new(config))).await
+        }
+    }
+
+    impl Drop for Authority {
+        fn drop(&mut self) {
+            let _gone = fs::remove_dir_all(&self.folder);
+        }
+    }
+
+    /// A clock that is three days ahead.
+    #[derive(Debug)]
+    struct Later;
+
+    impl TimeProvider for Later {
+        fn current_time(&self) -> Option<UnixTime> {
+            let now = UnixTime::now().as_secs();
+            let later = now + 3 * 24 * 60 * 60;
+            Some(UnixTime::since_unix_epoch(Duration::from_secs(later)))
+        }
+    }
+
+    #[tokio::test]
+    async fn certificate_counts_if_it_is_trusted_valid_and_for_that_name() {
+        if Command::new("openssl").arg("version").output().is_err() {
+            eprintln!("skipped: it needs openssl");
+            return;
+        }
+        let right = Authority::new("right", "localhost");
+        let other = Authority::new("other", "track.example.com");
+        let mut later = right.trusted();
+        later.time_provider = Arc::new(Later);
+
+        assert!(right.ask(right.trusted()).await.is_ok());
+        for (said, result) in [
+            ("not valid for name", other.ask(other.trusted()).await),
+            ("expired", right.ask(later).await),
+            ("UnknownIssuer", right.ask(other.trusted()).await),
+            ("UnknownIssuer", right.ask(trust(system_roots())).await),
+        ] {
+            let silence = result.unwrap_err().to_string();
+            assert!(silence.contains(said), "{said}: {silence}");
+        }
+    }
+
+    #[tokio::test]
+    async fn collector_whose_certificate_fits_no_more_is_down_after_a_minute() {
+        if Command::new("openssl").arg("version").output().is_err() {
+            eprintln!("skipped: it needs openssl");
+            return;
+        }
+        let authority = Authority::new("again", "localhost");
+        let health = Health::default();
+        let begin = Instant::now();
+        let after = |seconds| begin + Duration::from_secs(seconds);
+        let expired = || async {
+            let mut later = authority.trusted();
+            later.time_provider = Arc::new(Later);
+            authority.ask(later).await
+        };
+
+        health.take(BASE, authority.ask(authority.trusted()).await, begin);
+        health.take(BASE, expired().await, after(30));
+        assert!(health.is_up(BASE, after(59)));
+        health.take(BASE, expired().await, after(61));
+        assert!(!health.is_up(BASE, after(61)));
+        health.take(BASE, authority.ask(authority.trusted()).await, after(70));
+        assert!(health.is_up(BASE, after(70)));
     }
 }
