@@ -25,7 +25,7 @@ use crate::{
     listener::{Connection, Reach, Stream},
     milter::Milter,
     return_path,
-    session::{Client, Next, Session, Transaction},
+    session::{Client, Limits, Next, Session, Transaction},
     treatment::{self, Channel},
 };
 
@@ -41,7 +41,10 @@ const UNANSWERED: ProtoOpts = ProtoOpts::NOREPLY_RCPT.union(ProtoOpts::NOREPLY_H
 /// The macros that we look at, by stage; Postfix sends no others then.
 const MACROS: [(MacroStage, &CStr); 3] = [
     (MacroStage::Connect, c"j"),
-    (MacroStage::Mail, c"{auth_authen} {auth_type} {daemon_name}"),
+    (
+        MacroStage::Mail,
+        c"{auth_authen} {auth_type} {daemon_name} {message_size_limit}",
+    ),
     (MacroStage::Eom, c"i"),
 ];
 
@@ -149,6 +152,7 @@ fn negotiate(
 
 fn mail(context: &mut Context<Conversation>, arguments: &[CString]) -> Status {
     let client = client(&context.macros);
+    let mta_size = mta_size(&context.macros);
     let Some(conversation) = &mut context.data else {
         return Status::Accept;
     };
@@ -162,7 +166,10 @@ fn mail(context: &mut Context<Conversation>, arguments: &[CString]) -> Status {
         conversation.milter.return_path.walked();
     }
     let sender = arguments.first().map_or(&b""[..], |first| first.as_bytes());
-    conversation.session.limit(conversation.milter.limits());
+    conversation.session.limit(Limits {
+        mta_size,
+        ..conversation.milter.limits()
+    });
     match conversation.session.mail(client, sender) {
         Next::Accept => Status::Accept,
         Next::Continue | Next::SkipBody => Status::Continue,
@@ -228,6 +235,12 @@ fn client(macros: &Macros) -> Client {
     } else {
         Client::Stranger
     }
+}
+
+/// Returns the largest message that the MTA takes, if it says so (`milter_macro_defaults`); 0 there means any.
+fn mta_size(macros: &Macros) -> Option<usize> {
+    let size = text(macros, c"{message_size_limit}")?.parse().ok()?;
+    (size > 0).then_some(size)
 }
 
 /// Returns the login, if the client authenticated. `{auth_author}`, which the client makes up, is not looked at.

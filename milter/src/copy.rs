@@ -260,6 +260,9 @@ impl Treatment<'_> {
         if !self.channel.outlet.has_room_for(made.reply.len()) {
             return Err(SkipReason::ReplyTooLarge);
         }
+        if !self.transaction.allowance().covers(made.reply.len()) {
+            return Err(SkipReason::TooLarge);
+        }
         self.unsettled = Some(self.milter.unanswered.claim(Truth::Known {
             controller: controller.id.clone(),
             message: copy.message,

@@ -96,6 +96,7 @@ impl Milter {
         Limits {
             message_size: self.settings().config.milter.max_message_size.0,
             budget: Arc::clone(&self.budget),
+            mta_size: None,
         }
     }
 }

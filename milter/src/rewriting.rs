@@ -47,6 +47,8 @@ pub(crate) struct Made {
 pub(crate) struct Parting {
     pub(crate) reply: Vec<u8>,
     pub(crate) fingerprint: [u8; 32],
+    /// The size of the largest copy's body.
+    pub(crate) copy_size: usize,
 }
 
 impl Rewriting {
@@ -75,9 +77,10 @@ impl Rewriting {
     pub(crate) fn part(self, order: &Order) -> Result<Parting, (SkipReason, Record)> {
         let plan = order.plan(&self.settings);
         let (tried, record) = instrument::instrument_with_record(&self.message, &plan);
-        if let Err(reason) = tried {
-            return Err((reason, record));
-        }
+        let copy_size = match tried {
+            Ok(instrumented) => instrumented.body.len(),
+            Err(reason) => return Err((reason, record)),
+        };
         let unwrapped = self.unwrapped();
         let body = unwrapped.as_ref().unwrap_or(&self.message.body);
         let fingerprint = fingerprint(&self.message.fields, body, &self.settings.keys);
@@ -92,6 +95,7 @@ impl Rewriting {
         Ok(Parting {
             reply: edits.encode(self.blank),
             fingerprint,
+            copy_size,
         })
     }
 

@@ -36,7 +36,21 @@ pub struct Limits {
     /// The largest message, header section and body.
     pub message_size: usize,
     pub budget: Arc<Budget>,
+    /// The largest message that the MTA takes, if it says so (`{message_size_limit}`).
+    pub mta_size: Option<usize>,
 }
+
+/// How far a message may grow before the MTA refuses it: its limit holds for what we make of a message as well.
+#[derive(Clone, Copy, Debug)]
+pub struct Allowance {
+    /// `None`: without end, as far as we know.
+    body: Option<usize>,
+}
+
+/// What the MTA's limit must have room for besides what the client sends and we change: trace fields, signatures, the
+/// form in which its queue keeps a message; and an entry for each recipient.
+const QUEUE_FILE: usize = 16 * 1_024;
+const QUEUE_FILE_RECIPIENT: usize = 256;
 
 /// One message and its envelope.
 pub struct Transaction {
@@ -46,6 +60,7 @@ pub struct Transaction {
     /// The memory that the message takes; given back with the transaction.
     pub charge: Charge,
     pub client: Client,
+    mta_size: Option<usize>,
     header_size: usize,
     /// What is kept beyond the header section's limit.
     control_size: usize,
@@ -109,6 +124,7 @@ impl Session {
             extent: Extent::Whole,
             charge: Charge::new(&self.limits.budget),
             client,
+            mta_size: self.limits.mta_size,
             header_size: 0,
             control_size: 0,
         });
@@ -177,6 +193,24 @@ impl Session {
     }
 }
 
+impl Transaction {
+    /// Returns how far the message may grow.
+    pub fn allowance(&self) -> Allowance {
+        let recipients = self.envelope.recipients.len();
+        let rest = self.header_size + QUEUE_FILE + QUEUE_FILE_RECIPIENT * recipients;
+        Allowance {
+            body: self.mta_size.map(|size| size.saturating_sub(rest)),
+        }
+    }
+}
+
+impl Allowance {
+    /// Tells whether a new body, or a reply that holds one, is sure not to be refused.
+    pub fn covers(self, size: usize) -> bool {
+        self.body.is_none_or(|most| size <= most)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,6 +220,7 @@ mod tests {
         Session::new(Limits {
             message_size,
             budget: Budget::new(budget),
+            mta_size: None,
         })
     }
 
@@ -287,6 +322,22 @@ mod tests {
             .map(|field| &field.name[..])
             .collect();
         assert_eq!(names, [&b"Subject"[..], b"x-track"]);
+    }
+
+    #[test]
+    fn message_may_grow_as_far_as_the_mta_takes_it() {
+        let mut session = session(100_000, 100_000);
+        session.mail(anna(), b"");
+        assert!(session.end().unwrap().allowance().covers(usize::MAX));
+
+        session.limits.mta_size = Some(20_000);
+        session.mail(anna(), b"");
+        session.recipient(b"<a@b.example>");
+        session.field(b"Subject", &[b'x'; 93]);
+        let allowance = session.end().unwrap().allowance();
+
+        let most = 20_000 - QUEUE_FILE - QUEUE_FILE_RECIPIENT - 100;
+        assert!(allowance.covers(most) && !allowance.covers(most + 1));
     }
 
     #[test]

@@ -27,7 +27,7 @@ use crate::{
     policy::{self, Decision, Lot, Purposes, Splitting},
     registry::{self, Draft},
     rewriting::{Order, Rewriting, WORKING_COPIES},
-    session::{Extent, Transaction},
+    session::{Allowance, Extent, Transaction},
     unanswered::{Claim, Truth},
     workshop::Panicked,
 };
@@ -72,6 +72,7 @@ struct Treatment<'a> {
     message: Arc<Message>,
     obstacle: Option<SkipReason>,
     charge: Charge,
+    allowance: Allowance,
     /// Set while a message is being written down as instrumented.
     unsettled: Option<Claim>,
 }
@@ -84,6 +85,7 @@ pub(crate) async fn treat(
     milter: &Milter,
 ) {
     let settings = milter.settings();
+    let allowance = transaction.allowance();
     let Transaction {
         envelope,
         message,
@@ -101,6 +103,7 @@ pub(crate) async fn treat(
         obstacle: obstacle(extent, &envelope, &message),
         message: Arc::new(message),
         charge,
+        allowance,
         unsettled: None,
     };
 
@@ -253,6 +256,9 @@ impl Treatment<'_> {
         if !self.charge.add(made.reply.len()) {
             return Err((SkipReason::Busy, record));
         }
+        if !self.allowance.covers(made.reply.len()) {
+            return Err((SkipReason::TooLarge, record));
+        }
         let registration = draft.registration(id, Ok(&made), &record);
         // What is true if the answer never leaves.
         let otherwise = draft.fallback(id, &record);
@@ -300,7 +306,11 @@ impl Treatment<'_> {
         let Ok((Ok(made), record)) = worked else {
             return None;
         };
-        if !self.charge.add(made.reply.len()) || !self.channel.outlet.has_room_for(made.reply.len()) {
+        let size = made.reply.len();
+        if !self.charge.add(size)
+            || !self.channel.outlet.has_room_for(size)
+            || !self.allowance.covers(size)
+        {
             return None;
         }
         let (settings, database) = (self.settings, &self.milter.database);
@@ -342,6 +352,9 @@ impl Treatment<'_> {
         };
         if !self.channel.outlet.has_room_for(parting.reply.len()) {
             return Err((SkipReason::ReplyTooLarge, Record::default()));
+        }
+        if !self.allowance.covers(parting.copy_size) {
+            return Err((SkipReason::TooLarge, Record::default()));
         }
         // Nothing written here says that anything was instrumented: there is nothing to take back.
         let split = draft.split(lots, parting.fingerprint);

@@ -353,6 +353,7 @@ milter_protocol = 6
 milter_default_action = accept
 smtpd_milters =
 non_smtpd_milters =
+milter_macro_defaults = message_size_limit=$message_size_limit
 fairtrack-copies_destination_recipient_limit = 1
 ";
 
@@ -375,10 +376,12 @@ const MASTER_CF: &str = "127.0.0.1:SUBMISSION inet n - n - - smtpd
   -o smtpd_relay_restrictions=permit_mynetworks,reject
   -o smtpd_recipient_restrictions=
   -o receive_override_options=no_address_mappings,no_unknown_recipient_checks
+  -o local_header_rewrite_clients=
 fairtrack-copies unix - - n - - smtp
   -o smtp_line_length_limit=0
   -o smtp_header_checks=
   -o smtp_generic_maps=
+  -o smtp_fallback_relay=
   -o disable_mime_output_conversion=yes
 pickup    unix  n - n 60 1 pickup
 cleanup   unix  n - n - 0 cleanup

@@ -8,7 +8,7 @@ use harness::{
     database::Database,
     dkim::Signature,
     installation::Program,
-    messages::Message,
+    messages::{Encoding, Message},
     needs,
     sink::Delivery,
     site::{ALICE, BOB, PASSWORD, Said, Site},
@@ -271,4 +271,88 @@ async fn site_alone() -> Site {
     site.user(ALICE).await;
     site.says(BOB, Said::Yes).await;
     site
+}
+
+#[tokio::test]
+async fn message_that_would_outgrow_the_limit_is_left_alone_and_taken() {
+    needs!(PostgreSql, Postfix, OpenDkim);
+    let site = Site::with_postfix(
+        Database::start().await,
+        |builder| {
+            builder
+                .set("controller.multi_recipient", "split")
+                .set("milter.deadline", "10s")
+        },
+        |postfix| postfix.setting("message_size_limit = 120000"),
+    )
+    .await;
+    site.user(ALICE).await;
+    for address in [BOB, CAROL] {
+        site.says(address, Said::Yes).await;
+    }
+    let milter = start_milter(&site).await;
+    let message = |links: usize| {
+        let mut html = String::from("<html><body>\r\n");
+        for number in 0..links {
+            html.push_str(&format!(
+                "<p><a href=\"https://shop.example.org/{number}\">{}</a></p>\r\n",
+                "look ".repeat(20)
+            ));
+        }
+        html.push_str("</body></html>\r\n");
+        Message::new(ALICE, BOB)
+            .without_text()
+            .html(&html)
+            .encoding(Encoding::EightBit)
+            .build()
+    };
+    let (small, large) = (message(100), message(720));
+    assert!((105_000..115_000).contains(&large.len()), "{}", large.len());
+
+    // What we would make of it Postfix refuses: "5.3.4 Message file too big".
+    let alone = site.deliver(ALICE, &[BOB], &large).await;
+    assert!(as_sent(&alone) == large);
+    milter.log().wait_for("untouched: too-large").await;
+    let together = site.deliver(ALICE, &[BOB, CAROL], &large).await;
+    assert!(as_sent(&together) == large);
+    let fits = site.deliver(ALICE, &[BOB], &small).await;
+    assert_eq!(site.artefacts(&fits).links.len(), 100);
+}
+
+#[tokio::test]
+async fn explaining_says_what_each_recipient_would_get() {
+    needs!(PostgreSql, Postfix, OpenDkim);
+    let site = site("5s").await;
+    let message = Message::new(ALICE, BOB).build();
+    let explain = |more: &[&str]| {
+        let mut arguments = vec!["explain", "--from", ALICE];
+        for recipient in [BOB, DAVE] {
+            arguments.extend(["--to", recipient]);
+        }
+        arguments.extend(more);
+        let output = site
+            .installation
+            .run("fairtrack-milter", &arguments, &message);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+
+    let words = explain(&[]);
+    let data: serde_json::Value = serde_json::from_str(&explain(&["--json"])).unwrap();
+
+    assert!(
+        words.contains("would be split: a message to each recipient, 1 of 2 instrumented"),
+        "{words}"
+    );
+    assert!(words.contains(&format!("{BOB}: opens allowed, clicks allowed; gets a copy instrumented for opens and links in HTML")), "{words}");
+    assert!(
+        words.contains(&format!(
+            "{DAVE}: opens not allowed, clicks not allowed; gets the message as it came (untracked)"
+        )),
+        "{words}"
+    );
+    assert_eq!(data["split"], true);
+    assert_eq!(data["reason"], serde_json::Value::Null);
+    assert_eq!(data["recipients"][0]["copy"]["opens"], true);
+    assert_eq!(data["recipients"][1]["reason"], "untracked");
 }
