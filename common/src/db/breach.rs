@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Counts for whoever must report a breach (GDPR, Articles 33 and 34): how many people, what kinds of data, from when to
-//! when. It counts what is stored; what was deleted before cannot have leaked from here.
+//! when.
+//!
+//! It counts what is stored; what was deleted before cannot have leaked from here.
 
 use chrono::{DateTime, Utc};
 use diesel::{
