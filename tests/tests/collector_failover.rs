@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Two database servers: when the first goes and the second takes over, no answer breaks and no hit is lost.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where a step fails")]
-
 use harness::{
     clicks::{Load, assert_kept, stored, until_replayed},
     database::Database,

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! An answered hit is a kept hit, whatever is killed, stopped or restarted meanwhile.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where a step fails")]
-
 use std::time::{Duration, Instant};
 
 use harness::{

@@ -4,8 +4,13 @@
 //! Names in brackets are those of the requirements (C) and of rivals' faults (P) that a test keeps.
 
 #![expect(
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "a step that fails must end the test where it failed"
+)]
+#![expect(
+    clippy::too_many_lines,
+    reason = "a test tells its story from beginning to end"
 )]
 
 mod accessible;

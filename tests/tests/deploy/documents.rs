@@ -47,7 +47,7 @@ fn commands(text: &str) -> Vec<String> {
         let line = match block.as_deref() {
             Some("sh") => line,
             Some("console") if !begun.is_empty() => line,
-            Some("console") => match line.strip_prefix("# ").or(line.strip_prefix("$ ")) {
+            Some("console") => match line.strip_prefix("# ").or_else(|| line.strip_prefix("$ ")) {
                 Some(command) => command,
                 None => continue,
             },

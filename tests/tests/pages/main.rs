@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Sign-in, pages and API, asked as browsers and programs ask.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where a step fails")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test ends where a step fails"
+)]
+#![expect(
+    clippy::too_many_lines,
+    reason = "a test tells its story from beginning to end"
+)]
 
 mod account;
 mod admin;

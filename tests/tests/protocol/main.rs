@@ -7,6 +7,10 @@
     clippy::indexing_slicing,
     reason = "a step that fails must end the test where it failed"
 )]
+#![expect(
+    clippy::too_many_lines,
+    reason = "a test tells its story from beginning to end"
+)]
 
 mod deadline;
 mod mta;
