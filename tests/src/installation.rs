@@ -214,6 +214,15 @@ impl Builder {
         self
     }
 
+    /// Has every program reach the database at one URL, in one role.
+    #[must_use]
+    pub fn database_at(self, url: &str) -> Self {
+        self.set("database.url", url)
+            .set("database.milter_url", url)
+            .set("database.collector_url", url)
+            .set("database.admin_url", url)
+    }
+
     /// Returns the milter's socket, spelled as in Postfix.
     pub fn milter_socket(&self) -> String {
         format!("unix:{}", self.milter.display())

@@ -15,7 +15,7 @@ async fn failover_to_the_other_host_loses_no_hit() {
     let replica = database.alone().start_replica().await;
     // The replica stands first: a server that takes no writes is passed over.
     let url = replica.url_with(database.alone(), &database);
-    let installation = Installation::on(&database).set("database.url", url).write();
+    let installation = Installation::on(&database).database_at(&url).write();
     let address = installation.url().replace("http://", "");
     let sample = Sample::with_consent(&installation, &database).await;
     let _collector = installation.start_collector().await;

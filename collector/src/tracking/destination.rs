@@ -8,9 +8,11 @@ use url::Url;
 
 /// Returns the header field's value for a destination.
 ///
-/// What is legal in a URL stays as it is. Other octets are percent-encoded and a host outside of ASCII takes its
+/// What is legal in a URL stays as it is. Spaces at the end go. Other octets are percent-encoded and a host outside of ASCII takes its
 /// transfer form, as browsers do. Control characters, and schemes other than those of the web, are refused.
 pub(super) fn location(destination: &str) -> Option<HeaderValue> {
+    // As browsers do, which else would see an octet more.
+    let destination = destination.trim_end_matches(' ');
     let is_web = ["http://", "https://"].iter().any(|scheme| {
         destination
             .get(..scheme.len())

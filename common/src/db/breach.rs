@@ -62,7 +62,7 @@ pub const CLASSES: [Class; 9] = [
     Class {
         name: "messages: sender, recipients, subject, time, hosts and texts of links",
         about: "recipients",
-        tables: &["messages", "message_recipients", "links", "withdrawal_keys"],
+        tables: &["messages", "message_recipients", "links", "copies", "withdrawal_keys"],
         rows: "SELECT recipient.subject_ref AS person, message.sent_at AS at FROM message_recipients recipient
             JOIN messages message ON message.controller_id = recipient.controller_id AND message.id = recipient.message_id
             WHERE recipient.controller_id = $1",
@@ -91,13 +91,23 @@ pub const CLASSES: [Class; 9] = [
     Class {
         name: "accounts of users: login, name, settings, hashes of sessions and tokens",
         about: "users",
-        tables: &["users", "sessions", "sign_in_links", "api_tokens", "acts"],
+        tables: &[
+            "users",
+            "sessions",
+            "sign_in_links",
+            "api_tokens",
+            "acts",
+            "digests",
+            "feed_keys",
+            "idempotent_answers",
+            "webhooks",
+        ],
         rows: "SELECT id AS person, created_at AS at FROM users WHERE controller_id = $1",
     },
     Class {
         name: "what users were told: notifications, totals by hour",
         about: "users",
-        tables: &["notifications", "activity"],
+        tables: &["notifications", "webhook_deliveries", "activity"],
         rows: "SELECT user_id AS person, at FROM notifications WHERE controller_id = $1
             UNION ALL SELECT user_id, hour FROM activity WHERE controller_id = $1",
     },

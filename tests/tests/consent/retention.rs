@@ -83,7 +83,13 @@ async fn endless(place: &Place) -> Vec<String> {
         )
         .await
         .unwrap();
-    let goes_with_its_owner = ["links", "message_recipients", "settlements"];
+    let goes_with_its_owner = [
+        "copies",
+        "links",
+        "message_recipients",
+        "settlements",
+        "webhook_deliveries",
+    ];
     let stays = [
         // Diesel's list, and a copy of the configuration.
         "__diesel_schema_migrations",
@@ -97,9 +103,12 @@ async fn endless(place: &Place) -> Vec<String> {
         "notices",
         "suppressions",
         "erasures",
-        // Users, by `fairtrackctl user erase`; tokens go with them.
+        // Users, by `fairtrackctl user erase`; tokens, keys, webhooks and the day of the last summary go with them.
         "users",
         "api_tokens",
+        "digests",
+        "feed_keys",
+        "webhooks",
     ];
 
     let mut endless = Vec::new();

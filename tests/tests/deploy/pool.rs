@@ -95,7 +95,7 @@ async fn serve(mode: &str) {
     let database = Database::start_alone().await;
     let pool = Pool::before(&database, mode).await;
     let url = pool.url.clone();
-    let site = Site::with(database, |builder| builder.set("database.url", url)).await;
+    let site = Site::with(database, |builder| builder.database_at(&url)).await;
     site.user(ALICE).await;
     site.says(BOB, Said::Yes).await;
     let _milter = site.installation.start_milter().await;

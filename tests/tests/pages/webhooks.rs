@@ -94,7 +94,8 @@ impl Hooked {
             let shown = self.show().await;
             let delivery = shown["deliveries"][0].clone();
             if delivery["outcome"].is_string() {
-                return shown;
+                // What else came of it is written with it, but may have been read before.
+                return self.show().await;
             }
             assert!(Instant::now() < deadline, "no outcome: {shown}");
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -90,7 +90,7 @@ async fn termination_finishes_the_message_in_flight() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("postgres://nobody@{}/x", silent.local_addr().unwrap());
     let installation = Installation::on(&database)
-        .set("database.url", url)
+        .database_at(&url)
         .set("milter.deadline", "1s")
         .write();
     let mut milter = installation.start_milter().await;
