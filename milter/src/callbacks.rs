@@ -48,6 +48,9 @@ const MACROS: [(MacroStage, &CStr); 3] = [
     (MacroStage::Eom, c"i"),
 ];
 
+/// Postfix's own default of `message_size_limit`.
+const MTA_SIZE_UNLESS_SAID: usize = 10_240_000;
+
 /// A listener that yields one connection and then no other: the library converses over connections that we accepted.
 struct Single(Option<Cork<Stream>>);
 
@@ -152,7 +155,7 @@ fn negotiate(
 
 fn mail(context: &mut Context<Conversation>, arguments: &[CString]) -> Status {
     let client = client(&context.macros);
-    let mta_size = mta_size(&context.macros);
+    let mta_size = mta_size(text(&context.macros, c"{message_size_limit}").as_deref());
     let Some(conversation) = &mut context.data else {
         return Status::Accept;
     };
@@ -237,9 +240,12 @@ fn client(macros: &Macros) -> Client {
     }
 }
 
-/// Returns the largest message that the MTA takes, if it says so (`milter_macro_defaults`); 0 there means any.
-fn mta_size(macros: &Macros) -> Option<usize> {
-    let size = text(macros, c"{message_size_limit}")?.parse().ok()?;
+/// Returns the largest message that the MTA takes: what it says (`milter_macro_defaults`), where 0 means any, or else what
+/// Postfix takes unless told otherwise, so that what we do never costs a message.
+fn mta_size(said: Option<&str>) -> Option<usize> {
+    let size = said
+        .and_then(|said| said.parse().ok())
+        .unwrap_or(MTA_SIZE_UNLESS_SAID);
     (size > 0).then_some(size)
 }
 
@@ -295,5 +301,18 @@ impl indymilter::Listener for Single {
         self.0
             .take()
             .map_or(Poll::Pending, |cork| Poll::Ready(Ok(cork)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limit_of_the_mta_is_what_it_says_or_its_usual_one() {
+        assert_eq!(mta_size(Some("60000000")), Some(60_000_000));
+        assert_eq!(mta_size(Some("0")), None);
+        assert_eq!(mta_size(Some("")), Some(10_240_000));
+        assert_eq!(mta_size(None), Some(10_240_000));
     }
 }

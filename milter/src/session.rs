@@ -36,21 +36,28 @@ pub struct Limits {
     /// The largest message, header section and body.
     pub message_size: usize,
     pub budget: Arc<Budget>,
-    /// The largest message that the MTA takes, if it says so (`{message_size_limit}`).
+    /// The largest message that the MTA takes; `None`: any.
     pub mta_size: Option<usize>,
 }
 
 /// How far a message may grow before the MTA refuses it: its limit holds for what we make of a message as well.
 #[derive(Clone, Copy, Debug)]
 pub struct Allowance {
-    /// `None`: without end, as far as we know.
-    body: Option<usize>,
+    /// The most octets that header section and body may have together; `None`: any number.
+    most: Option<usize>,
+    header_size: usize,
 }
 
 /// What the MTA's limit must have room for besides what the client sends and we change: trace fields, signatures, the
-/// form in which its queue keeps a message; and an entry for each recipient.
+/// envelope; and an entry for each recipient.
 const QUEUE_FILE: usize = 16 * 1_024;
 const QUEUE_FILE_RECIPIENT: usize = 256;
+
+/// The limit holds for the queue file, in which a line of so many octets takes one more than its own line end does.
+const QUEUE_FILE_LINE: usize = 128;
+
+/// What a header field has besides name and value: the colon and the line end.
+const FIELD: usize = 3;
 
 /// One message and its envelope.
 pub struct Transaction {
@@ -145,7 +152,7 @@ impl Session {
     /// Takes a header field.
     pub fn field(&mut self, name: &[u8], value: &[u8]) {
         if let Some(current) = &mut self.current {
-            let size = name.len() + value.len();
+            let size = name.len() + value.len() + FIELD;
             current.header_size += size;
             if current.header_size > HEADER_SECTION {
                 current.extent = Extent::TooLarge;
@@ -196,10 +203,13 @@ impl Session {
 impl Transaction {
     /// Returns how far the message may grow.
     pub fn allowance(&self) -> Allowance {
-        let recipients = self.envelope.recipients.len();
-        let rest = self.header_size + QUEUE_FILE + QUEUE_FILE_RECIPIENT * recipients;
+        let room = QUEUE_FILE + QUEUE_FILE_RECIPIENT * self.envelope.recipients.len();
         Allowance {
-            body: self.mta_size.map(|size| size.saturating_sub(rest)),
+            most: self.mta_size.map(|size| {
+                let rest = size.saturating_sub(room);
+                rest - rest.div_ceil(QUEUE_FILE_LINE)
+            }),
+            header_size: self.header_size,
         }
     }
 }
@@ -207,7 +217,8 @@ impl Transaction {
 impl Allowance {
     /// Tells whether a new body, or a reply that holds one, is sure not to be refused.
     pub fn covers(self, size: usize) -> bool {
-        self.body.is_none_or(|most| size <= most)
+        self.most
+            .is_none_or(|most| self.header_size.saturating_add(size) <= most)
     }
 }
 
@@ -330,13 +341,14 @@ mod tests {
         session.mail(anna(), b"");
         assert!(session.end().unwrap().allowance().covers(usize::MAX));
 
-        session.limits.mta_size = Some(20_000);
+        session.limits.mta_size = Some(QUEUE_FILE + QUEUE_FILE_RECIPIENT + 12_800);
         session.mail(anna(), b"");
         session.recipient(b"<a@b.example>");
         session.field(b"Subject", &[b'x'; 93]);
         let allowance = session.end().unwrap().allowance();
 
-        let most = 20_000 - QUEUE_FILE - QUEUE_FILE_RECIPIENT - 100;
+        // Lines of 127 octets and more take one octet each beyond what they had.
+        let most = 12_800 - 100 - "Subject:\r\n".len() - 93;
         assert!(allowance.covers(most) && !allowance.covers(most + 1));
     }
 

@@ -51,6 +51,7 @@ pub(super) fn examine(config: &Config, installed: Option<&Installed>) -> Vec<Fin
             "put the lines in that \"fairtrackctl postfix\" prints, and reload Postfix",
         ));
     }
+    findings.extend(limit(installed));
     findings.extend(elsewhere(installed, socket));
     findings
 }
@@ -66,6 +67,17 @@ fn version(installed: &Installed) -> Finding {
             "upgrade it to 3.7 or later: older ones may damage a message that a milter changes",
         )
     }
+}
+
+/// Untold, the milter takes the limit for Postfix's own default.
+fn limit(installed: &Installed) -> Option<Finding> {
+    (!installed.tells_limit()).then(|| {
+        Finding::note(
+            PIECE,
+            "does not tell us how large a message may be: what we would make larger than 10240000 octets is left untouched",
+            "put the line \"milter_macro_defaults\" in that \"fairtrackctl postfix\" prints, and reload Postfix",
+        )
+    })
 }
 
 fn service_findings(
@@ -226,4 +238,18 @@ fn groups_of(user: &User) -> Vec<u32> {
         }
     }
     groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limit_that_we_are_not_told_is_noted() {
+        let installed =
+            |told| Installed::for_testing(Vec::new(), &[("milter_macro_defaults", told)]);
+
+        assert!(limit(&installed("auth_type=TLS")).is_some());
+        assert!(limit(&installed("message_size_limit=$message_size_limit")).is_none());
+    }
 }

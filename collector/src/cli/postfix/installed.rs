@@ -110,6 +110,14 @@ impl Installed {
         self.expanded.get(name).map_or("", String::as_str)
     }
 
+    /// Tells whether Postfix tells milters how large a message may be.
+    pub(crate) fn tells_limit(&self) -> bool {
+        self.written(MACRO_DEFAULTS)
+            .split([',', '{', '}'])
+            .flat_map(|pair| pair.split_whitespace())
+            .any(|word| word.split('=').next() == Some(LIMIT))
+    }
+
     /// Returns version numbers that can be compared.
     pub(crate) fn version_numbers(&self) -> Vec<u32> {
         self.version
@@ -148,6 +156,12 @@ impl Service {
 
 /// The setting that lists the milters of smtpd.
 pub(crate) const MILTERS: &str = "smtpd_milters";
+
+/// The setting that lists what milters are told besides.
+pub(crate) const MACRO_DEFAULTS: &str = "milter_macro_defaults";
+
+/// The setting that says how large a message may be, and the macro by which we are told.
+pub(crate) const LIMIT: &str = "message_size_limit";
 
 fn postconf(folder: Option<&Path>, options: &[&str]) -> Option<String> {
     let mut command = Command::new(program()?);

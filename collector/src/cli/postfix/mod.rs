@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
-use common::config::Socket;
+use common::config::{MultiRecipient, Socket};
 
 use self::{
     installed::Installed,
@@ -77,6 +77,10 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
         chroot_unless_known: arguments.chroot != Some(Chroot::No),
         installed: installed.as_ref(),
         services,
+        splits: config
+            .controllers
+            .iter()
+            .any(|controller| controller.multi_recipient == MultiRecipient::Split),
     });
     context.print(&plan, Plan::text)
 }

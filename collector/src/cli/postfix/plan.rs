@@ -14,7 +14,7 @@ use common::config::Socket;
 use serde::Serialize;
 
 use super::{
-    installed::{Installed, MILTERS, Service},
+    installed::{Installed, LIMIT, MACRO_DEFAULTS, MILTERS, Service},
     milters,
 };
 
@@ -29,6 +29,8 @@ pub(super) struct Wish<'a> {
     pub(super) installed: Option<&'a Installed>,
     /// The services that users submit to.
     pub(super) services: Vec<Service>,
+    /// Whether mail with several recipients is split.
+    pub(super) splits: bool,
 }
 
 /// The lines, and what has to be said about them.
@@ -36,6 +38,8 @@ pub(super) struct Wish<'a> {
 pub(super) struct Plan {
     main_cf: Vec<String>,
     master_cf: Vec<Lines>,
+    /// What the way back of split messages needs besides.
+    split: Vec<String>,
     /// What must change in our own configuration so that Postfix can reach the milter.
     fairtrack_toml: Vec<String>,
     /// Shell commands that do all of it.
@@ -53,11 +57,15 @@ struct Lines {
 /// The parameter that holds our milter, and the lists that begin with it.
 const OURS: &str = "fairtrack_milter";
 
+/// The lines that splitting needs.
+const SPLIT: &str = include_str!("../../../../deploy/postfix-split.cf");
+
 impl Plan {
     pub(super) fn make(wish: &Wish<'_>) -> Self {
         let mut plan = Self {
             main_cf: Vec::new(),
             master_cf: Vec::new(),
+            split: Vec::new(),
             fairtrack_toml: Vec::new(),
             commands: Vec::new(),
             notes: Vec::new(),
@@ -78,6 +86,12 @@ impl Plan {
         );
         plan.commands.push(format!("{edit} -e {}", quote(&main)));
         plan.main_cf.push(main);
+        let macros = macro_defaults(wish.installed);
+        plan.commands.push(format!("{edit} -e {}", quote(&macros)));
+        plan.main_cf.push(macros);
+        if wish.splits {
+            plan.split = SPLIT.lines().map(str::to_owned).collect();
+        }
 
         for service in &services {
             let list = format!("fairtrack_{}_milters", word(&service.name));
@@ -212,10 +226,25 @@ impl Plan {
             services.collect(),
         );
         block("The same as commands", self.commands.clone());
+        block(
+            "Besides, because a controller says multi_recipient = \"split\"; no command does this",
+            self.split.clone(),
+        );
         for note in &self.notes {
             let _ = writeln!(text, "# Note: {note}");
         }
         text
+    }
+}
+
+/// Returns the line by which Postfix tells us its limit, after whatever else it tells milters.
+fn macro_defaults(installed: Option<&Installed>) -> String {
+    let told = installed.map_or("", |installed| installed.written(MACRO_DEFAULTS));
+    let separator = if told.is_empty() { "" } else { ", " };
+    if installed.is_some_and(Installed::tells_limit) {
+        format!("{MACRO_DEFAULTS} = {told}")
+    } else {
+        format!("{MACRO_DEFAULTS} = {told}{separator}{LIMIT}=${LIMIT}")
     }
 }
 
@@ -286,6 +315,7 @@ mod tests {
             folder: None,
             chroot_unless_known: true,
             services: installed.submission(&[]),
+            splits: false,
             installed: Some(&installed),
         })
     }
@@ -308,6 +338,7 @@ mod tests {
             plan.main_cf,
             [
                 "fairtrack_milter = { inet:127.0.0.1:8892, connect_timeout=3s, command_timeout=5s, content_timeout=20s, default_action=accept }",
+                "milter_macro_defaults = message_size_limit=$message_size_limit",
                 "fairtrack_submission_milters = $fairtrack_milter, { unix:clam.sock, default_action=accept }, inet:localhost:8891",
             ]
         );
@@ -338,6 +369,46 @@ mod tests {
     }
 
     #[test]
+    fn limit_is_told_after_whatever_else_milters_are_told() {
+        let line = |told: &str| {
+            let main = [("milter_macro_defaults", told)];
+            plan("inet:127.0.0.1:8892", Vec::new(), &main).main_cf[1].clone()
+        };
+        let ours = "message_size_limit=$message_size_limit";
+
+        assert_eq!(
+            line("auth_type=TLS"),
+            format!("milter_macro_defaults = auth_type=TLS, {ours}")
+        );
+        let both = "{ message_size_limit = 1000 }, auth_type=TLS";
+        assert_eq!(line(both), format!("milter_macro_defaults = {both}"));
+        let other = "x_message_size_limit=1";
+        assert_eq!(
+            line(other),
+            format!("milter_macro_defaults = {other}, {ours}")
+        );
+    }
+
+    #[test]
+    fn splitting_gets_the_lines_of_its_way_back() {
+        let installed = Installed::for_testing(Vec::new(), &[]);
+        let plan = |splits| {
+            Plan::make(&Wish {
+                socket: Socket::parse("inet:127.0.0.1:8892").unwrap(),
+                deadline: Duration::from_millis(1500),
+                folder: None,
+                chroot_unless_known: true,
+                services: Vec::new(),
+                splits,
+                installed: Some(&installed),
+            })
+        };
+
+        assert!(plan(true).text().contains("\nmilter_header_checks = "));
+        assert!(!plan(false).text().contains("milter_header_checks"));
+    }
+
+    #[test]
     fn list_never_names_the_setting_that_it_is_the_value_of() {
         let plan = plan(
             "inet:127.0.0.1:8892",
@@ -346,7 +417,7 @@ mod tests {
         );
 
         assert_eq!(
-            plan.main_cf[1],
+            plan.main_cf[2],
             "fairtrack_submission_milters = $fairtrack_milter, inet:localhost:8891"
         );
     }
