@@ -22,7 +22,7 @@ use tokio::sync::{Mutex, OnceCell};
 use tokio_postgres::{Client, NoTls, types::ToSql};
 
 use crate::{
-    log::Log,
+    log::{Log, PATIENCE},
     programs::postgresql,
     scratch::Scratch,
     server::{Server, command_as, run},
@@ -510,6 +510,28 @@ fn unique_name() -> String {
 
 fn database_url(server: &str, name: &str) -> String {
     server.replacen(":///?", &format!(":///{name}?"), 1)
+}
+
+/// Waits until somebody in the database waits for a lock.
+///
+/// # Panics
+///
+/// Panics if nobody does in good time.
+pub async fn wait_for_a_waiter(client: &Client) {
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+        AND wait_event_type = 'Lock'";
+    let is_seen = async {
+        while client
+            .query_one(waiting, &[])
+            .await
+            .unwrap()
+            .get::<_, i64>(0)
+            == 0
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, is_seen).await.unwrap();
 }
 
 async fn connect(url: &str) -> Client {

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use harness::{
-    database::Database,
+    database::{Database, wait_for_a_waiter},
     dkim::Signature,
     installation::Program,
     messages::{Encoding, Message},
@@ -187,6 +187,43 @@ async fn nothing_is_split_while_the_way_back_does_not_ask_us() {
 
     assert_eq!(delivery.without_trace_and_signature(), message);
     milter.log().wait_for("untouched: several-recipients").await;
+}
+
+#[tokio::test]
+async fn consent_is_asked_again_when_the_copy_comes_back() {
+    needs!(PostgreSql, Postfix, OpenDkim);
+    let site = site("20s").await;
+    let milter = start_milter(&site).await;
+    let message = Message::new(ALICE, BOB).build();
+    // The split waits with its promises until we let it go on.
+    site.database
+        .execute(
+            "CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                PERFORM pg_advisory_xact_lock(7); RETURN NULL; END $$;
+             CREATE TRIGGER linger AFTER INSERT ON copies
+                FOR EACH STATEMENT EXECUTE FUNCTION linger()",
+        )
+        .await;
+    let mut holder = site.database.connect().await;
+    let lock = holder.transaction().await.unwrap();
+    lock.execute("SELECT pg_advisory_xact_lock(7)", &[])
+        .await
+        .unwrap();
+    let watcher = site.database.connect().await;
+
+    let mut session = Session::open_as(site.postfix.submission_port(), ALICE, PASSWORD).await;
+    session
+        .send_without_waiting(ALICE, &EVERYBODY, &message)
+        .await;
+    wait_for_a_waiter(&watcher).await;
+    site.says(BOB, Said::No).await;
+    lock.commit().await.unwrap();
+    assert_eq!(session.reply().await.code, 250);
+    let deliveries = deliveries(&site).await;
+
+    assert!(as_sent(&deliveries[BOB]) == message, "{}", milter.log());
+    assert_eq!(site.artefacts(&deliveries[CAROL]).pixels.len(), 1);
+    milter.log().wait_for("copy untouched: untracked").await;
 }
 
 const TRIALS: u32 = 30;

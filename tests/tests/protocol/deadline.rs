@@ -3,12 +3,10 @@
 
 use common::config::{Config, Period};
 use harness::{
-    database::Database,
-    log::PATIENCE,
+    database::{Database, wait_for_a_waiter},
     needs,
     site::{Said, says, user},
 };
-use tokio_postgres::Client;
 
 use crate::mta::{Folder, Mta, Running, config};
 
@@ -28,24 +26,6 @@ async fn place(folder: &Folder, database: &Database) -> Config {
     config.database.url = database.url().to_owned().into();
     config.milter.deadline = Period::millis(1_200);
     config
-}
-
-/// Waits until somebody waits for a lock.
-async fn wait_for_a_waiter(client: &Client) {
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
-        AND wait_event_type = 'Lock'";
-    let is_seen = async {
-        while client
-            .query_one(waiting, &[])
-            .await
-            .unwrap()
-            .get::<_, i64>(0)
-            == 0
-        {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, is_seen).await.unwrap();
 }
 
 async fn rows(database: &Database) -> Vec<(Option<String>, bool, i64)> {
