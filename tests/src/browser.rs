@@ -64,7 +64,9 @@ impl Browser {
             "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
             "--window-size=1280,900",
             format!("--user-data-dir={}", profile.display()),
-        ]}});
+        ]},
+        // Looking a page over takes long where several browsers share few cores.
+        "timeouts": {"script": 120_000}});
         let Value::Object(capabilities) = options else {
             unreachable!("the options are an object")
         };
