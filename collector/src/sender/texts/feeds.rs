@@ -64,15 +64,15 @@ const EN: Feeds = Feeds {
 
 const DE: Feeds = Feeds {
     title: "Feed und Webhooks",
-    intro: "Ein Feedreader kann Ihre Benachrichtigungen anzeigen. Wer die Adresse des Feeds hat, kann sie lesen; behandeln Sie sie wie ein Passwort.",
+    intro: "Ein Feedreader kann Ihre Mitteilungen anzeigen. Wer die Adresse des Feeds hat, kann sie lesen; behandeln Sie sie wie ein Passwort.",
     none: "Es gibt noch keine Feed-Adresse.",
     since: "Eine Feed-Adresse gibt es seit {time}; zuletzt benutzt: {used}.",
     create: "Feed-Adresse anlegen",
     renew: "Neue Feed-Adresse",
     revoke: "Feed-Adresse widerrufen",
     created: "Das ist die Adresse Ihres Feeds. Sie wird nur dieses eine Mal gezeigt; eine frühere gilt nicht mehr.",
-    feed_title: "Fairtrack: Benachrichtigungen",
-    webhooks_intro: "Programme können sofort erfahren, wenn eine Benachrichtigung entsteht.",
+    feed_title: "Fairtrack: Mitteilungen",
+    webhooks_intro: "Programme können sofort erfahren, wenn eine Mitteilung entsteht.",
     to_webhooks: "Webhooks verwalten",
     digest: "Tägliche Zusammenfassung per E-Mail",
     digest_hint: "Morgens, in Ihrer Zeitzone, wenn es Neues gibt.",

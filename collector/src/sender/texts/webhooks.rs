@@ -92,7 +92,7 @@ const EN: Webhooks = Webhooks {
 
 const DE: Webhooks = Webhooks {
     title: "Webhooks",
-    intro: "Ein Webhook sagt einem Ihrer Programme, etwa einem CRM, sofort Bescheid, wenn eine Benachrichtigung entsteht. Jeder Aufruf ist nach Standard Webhooks signiert.",
+    intro: "Ein Webhook sagt einem Ihrer Programme, etwa einem CRM, sofort Bescheid, wenn eine Mitteilung entsteht. Jeder Aufruf ist nach Standard Webhooks signiert.",
     none: "Noch keine Webhooks.",
     url: "Adresse",
     url_hint: "Beginnt mit https:// und führt ins öffentliche Internet.",
@@ -112,7 +112,7 @@ const DE: Webhooks = Webhooks {
     rotate_hint: "24 Stunden lang signieren beide, damit der Empfänger umstellen kann.",
     delete: "Löschen",
     history: "Was gesendet wurde",
-    history_none: "Noch nichts. Es beginnt mit der nächsten Benachrichtigung.",
+    history_none: "Noch nichts. Es beginnt mit der nächsten Mitteilung.",
     time: "Zeit",
     attempts: "Versuche",
     outcome: "Ergebnis",
