@@ -13,6 +13,10 @@ use std::{
     thread,
 };
 
+use common::db::{
+    self,
+    locks::{self, Task},
+};
 use harness::{
     database::Database,
     installation::{Builder, Installation},
@@ -148,6 +152,13 @@ async fn sound_installation_has_nothing_wrong() {
 async fn what_is_wrong_with_the_database_is_found() {
     needs!(PostgreSql, Postfix, OpenDkim);
     let mut site = sound_site(Database::start_alone().await, |builder| builder).await;
+    // Or the collector would mend, when it starts, what is made wrong below.
+    let mut connection = db::connect(site.database.url()).await.unwrap();
+    assert!(
+        locks::try_take(Task::Retention, &mut connection)
+            .await
+            .unwrap()
+    );
     let _milter = site.installation.start_milter().await;
     let _collector = site.installation.start_collector().await;
 
