@@ -8,7 +8,7 @@
 use std::{
     fmt, fs, io,
     io::Write,
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown},
     path::{Path, PathBuf},
 };
 
@@ -108,7 +108,8 @@ impl KeyRing {
         Ok(ring)
     }
 
-    /// Puts a new key before the others, in the file too. The file is replaced in one step, keeping its owner's mode.
+    /// Puts a new key before the others, in the file too. The file is replaced in one step, keeping owner,
+    /// group and mode: the programs must go on reading it whoever rotates.
     ///
     /// # Errors
     ///
@@ -124,21 +125,18 @@ impl KeyRing {
             path: path.into(),
             source,
         };
-        let mode = fs::metadata(path)
-            .map_err(write_error)?
-            .permissions()
-            .mode()
-            & 0o777;
+        let old = fs::metadata(path).map_err(write_error)?;
         let mut scratch = path.as_os_str().to_owned();
         scratch.push(".new");
         let mut file = fs::OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(true)
-            .mode(mode)
+            .mode(old.permissions().mode() & 0o777)
             .open(&scratch)
             .map_err(write_error)?;
-        file.write_all(ring.render().as_bytes())
+        fchown(&file, Some(old.uid()), Some(old.gid()))
+            .and_then(|()| file.write_all(ring.render().as_bytes()))
             .and_then(|()| file.sync_all())
             .map_err(write_error)?;
         fs::rename(&scratch, path).map_err(write_error)?;
@@ -282,6 +280,26 @@ mod tests {
 
     fn scratch(name: &str) -> PathBuf {
         std::env::temp_dir().join(format!("fairtrack-keys-{}-{name}", std::process::id()))
+    }
+
+    #[test]
+    fn rotated_file_belongs_to_whom_it_belonged() {
+        let path = scratch("owner");
+        KeyRing::generate(&path, DateTime::UNIX_EPOCH).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        // Only root may give a file away; for others owner and group are their own anyhow.
+        let given = std::os::unix::fs::chown(&path, Some(4711), Some(4712));
+        let before = fs::metadata(&path).unwrap();
+
+        KeyRing::rotate(&path, DateTime::UNIX_EPOCH).unwrap();
+        let after = fs::metadata(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+
+        assert_eq!(given.is_ok(), before.uid() == 4711);
+        assert_eq!(
+            (after.uid(), after.gid(), after.mode()),
+            (before.uid(), before.gid(), before.mode())
+        );
     }
 
     #[test]
