@@ -14,6 +14,7 @@ use super::finding::Finding;
 use crate::cli::postfix::{
     installed::{Installed, MILTERS, Service},
     milters::{self, Entry},
+    ours::{self, Place},
 };
 
 const PIECE: &str = "Postfix";
@@ -34,7 +35,7 @@ pub(super) fn examine(config: &Config, installed: Option<&Installed>) -> Vec<Fin
         let entries = milters::parse(&service.effective);
         let place = entries
             .iter()
-            .position(|entry| is_us(entry, service, installed, socket));
+            .position(|entry| ours::leads_to_us(entry, service, installed, socket));
         let Some(place) = place else {
             continue;
         };
@@ -124,57 +125,25 @@ fn service_findings(
 
 /// Finds us where we should not be.
 fn elsewhere(installed: &Installed, socket: &Socket) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let unchrooted = Service::default();
-    let lists_us = |list: &str, service: &Service| {
-        milters::parse(list)
-            .iter()
-            .any(|entry| is_us(entry, service, installed, socket))
-    };
-    for service in &installed.services {
-        if !service.is_for_submission() && lists_us(&service.effective, service) {
-            findings.push(Finding::wrong(
-                PIECE,
-                format!("\"{}\" is not for submission and asks us", service.name),
-                format!("take us out of its \"{MILTERS}\": mail could pass us twice"),
-            ));
-        }
-    }
-    if lists_us(installed.expanded("non_smtpd_milters"), &unchrooted) {
-        findings.push(Finding::wrong(
+    let places = ours::elsewhere(
+        installed,
+        &["non_smtpd_milters"],
+        Service::is_for_submission,
+        |entry, service| ours::leads_to_us(entry, service, installed, socket),
+    );
+    let findings = places.into_iter().map(|place| match place {
+        Place::Service(name) => Finding::wrong(
             PIECE,
-            "\"non_smtpd_milters\" names us",
+            format!("\"{name}\" is not for submission and asks us"),
+            format!("take us out of its \"{MILTERS}\": mail could pass us twice"),
+        ),
+        Place::Setting(setting) => Finding::wrong(
+            PIECE,
+            format!("\"{setting}\" names us"),
             "take us out there: such mail is nobody's who could have asked for tracking",
-        ));
-    }
-    findings
-}
-
-/// Compares a socket as smtpd sees it with the one at which the milter listens.
-fn is_us(entry: &Entry, service: &Service, installed: &Installed, socket: &Socket) -> bool {
-    match (Socket::parse(entry.socket()), socket) {
-        (Some(Socket::Unix(path)), Socket::Unix(ours)) => {
-            let queue = &installed.queue_directory;
-            let seen = match path.strip_prefix("/") {
-                Ok(below) if service.is_chrooted => queue.join(below),
-                Ok(_) => path,
-                Err(_relative) => queue.join(path),
-            };
-            seen == *ours
-        }
-        (Some(Socket::Inet(place)), Socket::Inet(ours)) => {
-            let port = |place: &str| place.rsplit(':').next().map(str::to_owned);
-            place == *ours
-                || (is_loopback(&place) && is_loopback(ours) && port(&place) == port(ours))
-        }
-        _ => false,
-    }
-}
-
-fn is_loopback(place: &str) -> bool {
-    ["127.0.0.1:", "localhost:", "[::1]:"]
-        .iter()
-        .any(|start| place.starts_with(start))
+        ),
+    });
+    findings.collect()
 }
 
 /// Checks, without being Postfix, that Postfix may go to the socket: every folder on the way, and the socket itself.
@@ -218,7 +187,7 @@ fn reach(path: &Path, user: &str) -> Finding {
                     step.display(),
                     found.mode() & 0o7777
                 ),
-                "set milter.socket_group = \"postfix\" and milter.socket_mode = \"660\"; the folders on the way need \"x\" for it",
+                "let the milter listen in a folder of the group \"postfix\" (install -d -o fairtrack -g postfix -m 2750 …), with milter.socket_mode = \"660\"; the folders on the way need \"x\" for it",
             );
         }
     }

@@ -33,6 +33,8 @@ pub(crate) struct Service {
     /// Whether it demands or offers authentication by a setting of its own.
     pub(crate) authenticates: bool,
     pub(crate) has_proxy_filter: bool,
+    /// Whether it is the way in of split messages, where the milter is asked by this name.
+    pub(crate) takes_copies: bool,
 }
 
 impl Installed {
@@ -72,6 +74,8 @@ impl Installed {
                         == Some("yes"),
                     has_proxy_filter: own(&expanded_services, "smtpd_proxy_filter")
                         .is_some_and(|filter| !filter.is_empty()),
+                    takes_copies: own(&expanded_services, "milter_macro_daemon_name").as_deref()
+                        == Some("FAIRTRACK-COPIES"),
                     name,
                 })
             })

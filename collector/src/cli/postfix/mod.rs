@@ -5,6 +5,7 @@
 
 pub(super) mod installed;
 pub(super) mod milters;
+pub(super) mod ours;
 mod plan;
 
 use std::path::PathBuf;
@@ -77,10 +78,12 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<()> {
         chroot_unless_known: arguments.chroot != Some(Chroot::No),
         installed: installed.as_ref(),
         services,
-        splits: config
+        way_back: config
             .controllers
             .iter()
-            .any(|controller| controller.multi_recipient == MultiRecipient::Split),
+            .any(|controller| controller.multi_recipient == MultiRecipient::Split)
+            .then(|| config.milter.reinject.clone())
+            .flatten(),
     });
     context.print(&plan, Plan::text)
 }

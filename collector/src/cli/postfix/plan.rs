@@ -10,12 +10,13 @@ use std::{
     time::Duration,
 };
 
-use common::config::Socket;
+use common::config::{SmtpServer, Socket};
 use serde::Serialize;
 
 use super::{
     installed::{Installed, LIMIT, MACRO_DEFAULTS, MILTERS, Service},
-    milters,
+    milters::{self, Entry},
+    ours::{self, Place},
 };
 
 /// What is asked for.
@@ -29,8 +30,8 @@ pub(super) struct Wish<'a> {
     pub(super) installed: Option<&'a Installed>,
     /// The services that users submit to.
     pub(super) services: Vec<Service>,
-    /// Whether mail with several recipients is split.
-    pub(super) splits: bool,
+    /// Where mail with several recipients comes back, if it is split.
+    pub(super) way_back: Option<SmtpServer>,
 }
 
 /// The lines, and what has to be said about them.
@@ -42,7 +43,7 @@ pub(super) struct Plan {
     split: Vec<String>,
     /// What must change in our own configuration so that Postfix can reach the milter.
     fairtrack_toml: Vec<String>,
-    /// Shell commands that do all of it.
+    /// Shell commands that do all of it but what splitting needs.
     commands: Vec<String>,
     notes: Vec<String>,
 }
@@ -89,12 +90,13 @@ impl Plan {
         let macros = macro_defaults(wish.installed);
         plan.commands.push(format!("{edit} -e {}", quote(&macros)));
         plan.main_cf.push(macros);
-        if wish.splits {
-            plan.split = SPLIT.lines().map(str::to_owned).collect();
+        if let Some(server) = &wish.way_back {
+            let list = services.first().map(|service| list_of(&service.name));
+            plan.split = way_back(server, list.as_deref());
         }
 
         for service in &services {
-            let list = format!("fairtrack_{}_milters", word(&service.name));
+            let list = list_of(&service.name);
             let mut entries = vec![format!("${OURS}")];
             entries.extend(others(wish, service, &list, &socket));
             let main = format!("{list} = {}", entries.join(", "));
@@ -183,22 +185,21 @@ impl Plan {
         let Some(installed) = wish.installed else {
             return;
         };
-        for setting in [MILTERS, "non_smtpd_milters"] {
-            if is_listed(installed.expanded(setting), wish, socket) {
-                self.notes.push(format!(
-                    "main.cf lists us in \"{setting}\": take us out there, or mail from elsewhere passes us too"
-                ));
-            }
-        }
-        for service in &installed.services {
-            let is_ours = wish.services.iter().any(|ours| ours.name == service.name);
-            if !is_ours && is_listed(&service.effective, wish, socket) {
-                self.notes.push(format!(
-                    "service \"{}\" is not for submission and lists us: take us out there",
-                    service.name
-                ));
-            }
-        }
+        let places = ours::elsewhere(
+            installed,
+            &[MILTERS, "non_smtpd_milters"],
+            |service| wish.services.iter().any(|ours| ours.name == service.name),
+            |entry, service| is_us(entry, service, wish, socket),
+        );
+        let notes = places.into_iter().map(|place| match place {
+            Place::Service(name) => format!(
+                "service \"{name}\" is not for submission and lists us: take us out there"
+            ),
+            Place::Setting(setting) => format!(
+                "main.cf lists us in \"{setting}\": take us out there, or mail from elsewhere passes us too"
+            ),
+        });
+        self.notes.extend(notes);
     }
 
     pub(super) fn text(&self) -> String {
@@ -257,7 +258,7 @@ fn others(wish: &Wish<'_>, service: &Service, list: &str, socket: &str) -> Vec<S
     };
     milters::parse(written)
         .iter()
-        .filter(|entry| entry.text() != format!("${OURS}") && !is_us(entry, wish, socket))
+        .filter(|entry| entry.text() != format!("${OURS}") && !is_us(entry, service, wish, socket))
         .map(|entry| match (entry.text(), wish.installed) {
             // A list cannot name the setting that it becomes the value of.
             ("$smtpd_milters" | "${smtpd_milters}", Some(installed)) => {
@@ -269,14 +270,40 @@ fn others(wish: &Wish<'_>, service: &Service, list: &str, socket: &str) -> Vec<S
         .collect()
 }
 
-fn is_listed(list: &str, wish: &Wish<'_>, socket: &str) -> bool {
-    milters::parse(list)
-        .iter()
-        .any(|entry| is_us(entry, wish, socket))
+/// Tells whether an entry is ours, as it must be named or by another name.
+fn is_us(entry: &Entry, service: &Service, wish: &Wish<'_>, socket: &str) -> bool {
+    entry.socket() == socket
+        || entry.socket() == wish.socket.to_string()
+        || wish
+            .installed
+            .is_some_and(|installed| ours::leads_to_us(entry, service, installed, &wish.socket))
 }
 
-fn is_us(entry: &milters::Entry, wish: &Wish<'_>, socket: &str) -> bool {
-    entry.socket() == socket || entry.socket() == wish.socket.to_string()
+/// Returns the lines of the way back, for the listener and the list of milters that this Postfix has.
+fn way_back(server: &SmtpServer, list: Option<&str>) -> Vec<String> {
+    let host = if server.host.contains(':') {
+        format!("[{}]", server.host)
+    } else {
+        server.host.clone()
+    };
+    SPLIT
+        .replace(
+            "[127.0.0.1]:10026",
+            &format!("[{}]:{}", server.host, server.port),
+        )
+        .replace("127.0.0.1:10026", &format!("{host}:{}", server.port))
+        .replace(
+            "fairtrack_submission_milters",
+            list.unwrap_or("fairtrack_submission_milters"),
+        )
+        .lines()
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Returns the name of the parameter that holds the milters of a service.
+fn list_of(service: &str) -> String {
+    format!("fairtrack_{}_milters", word(service))
 }
 
 /// Makes a word that can be part of a parameter's name.
@@ -315,7 +342,7 @@ mod tests {
             folder: None,
             chroot_unless_known: true,
             services: installed.submission(&[]),
-            splits: false,
+            way_back: None,
             installed: Some(&installed),
         })
     }
@@ -391,21 +418,26 @@ mod tests {
 
     #[test]
     fn splitting_gets_the_lines_of_its_way_back() {
-        let installed = Installed::for_testing(Vec::new(), &[]);
-        let plan = |splits| {
+        let installed = Installed::for_testing(vec![service("127.0.0.1:587", "")], &[]);
+        let plan = |way_back: Option<&str>| {
             Plan::make(&Wish {
                 socket: Socket::parse("inet:127.0.0.1:8892").unwrap(),
                 deadline: Duration::from_millis(1500),
                 folder: None,
                 chroot_unless_known: true,
-                services: Vec::new(),
-                splits,
+                services: installed.submission(&[]),
+                way_back: way_back.and_then(SmtpServer::parse),
                 installed: Some(&installed),
             })
         };
 
-        assert!(plan(true).text().contains("\nmilter_header_checks = "));
-        assert!(!plan(false).text().contains("milter_header_checks"));
+        let lines = plan(Some("smtp://127.0.0.1:10126")).text();
+
+        assert!(lines.contains("\nmilter_header_checks = "));
+        assert!(lines.contains("FILTER fairtrack-copies:[127.0.0.1]:10126"));
+        assert!(lines.contains("# 127.0.0.1:10126 inet n "));
+        assert!(lines.contains("smtpd_milters=$fairtrack_127_0_0_1_587_milters"));
+        assert!(!plan(None).text().contains("milter_header_checks"));
     }
 
     #[test]
