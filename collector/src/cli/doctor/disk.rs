@@ -73,7 +73,7 @@ pub(super) fn room(config: &Config) -> Vec<Finding> {
 }
 
 const MEGABYTE: u64 = 1_000_000;
-/// Erasures and signed heads are small.
+/// What people took back, and signed heads, is little.
 const JOURNAL: u64 = 10 * MEGABYTE;
 
 fn limit(config: &Config) -> u64 {

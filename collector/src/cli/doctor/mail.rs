@@ -64,6 +64,8 @@ async fn offer(server: &str, from: &str, recipient: &str) -> io::Result<Offered>
     let host = url
         .host_str()
         .filter(|_| url.scheme() == "smtp")
+        // A URL has an IPv6 address in brackets, a socket has none.
+        .map(|host| host.trim_start_matches('[').trim_end_matches(']'))
         .ok_or_else(malformed)?;
     let stream = TcpStream::connect((host, url.port().unwrap_or(25))).await?;
     let mut stream = BufStream::new(stream);

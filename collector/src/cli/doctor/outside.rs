@@ -131,16 +131,32 @@ fn cache(base: &str, answer: &Answer) -> Finding {
 
 /// Looks for the token of our own question in the logs.
 fn logged(token: &str, folders: &[PathBuf]) -> Finding {
+    let is_denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+    let mut unread = 0_usize;
     let files: Vec<PathBuf> = folders
         .iter()
-        .filter_map(|folder| fs::read_dir(folder).ok())
+        .filter_map(|folder| {
+            fs::read_dir(folder)
+                .inspect_err(|error| unread += usize::from(is_denied(error)))
+                .ok()
+        })
         .flatten()
         .flatten()
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|name| name == "log"))
         .take(1000)
         .collect();
-    match files.iter().find(|file| says(file, token).unwrap_or(false)) {
+    let found = files.iter().find(|file| {
+        says(file, token)
+            .inspect_err(|error| unread += usize::from(is_denied(error)))
+            .unwrap_or(false)
+    });
+    match found {
+        None if unread > 0 => Finding::note(
+            "access log",
+            format!("{unread} logs or folders of a proxy here may not be read by this user"),
+            "run this as root to have them searched for tokens",
+        ),
         Some(file) => Finding::wrong(
             "access log",
             format!("\"{}\" keeps tokens and readers' addresses", file.display()),
