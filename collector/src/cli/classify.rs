@@ -4,18 +4,17 @@
 //! Needs no database and looks nothing up: an autonomous system's number is taken from the line. Memory is bounded by the
 //! longest line allowed. A line that cannot be read ends the run with its number; the verdicts before it are written.
 
-use std::{
-    collections::HashMap,
-    io::{BufRead, Read, Write},
-    net::IpAddr,
-};
+mod hit;
+
+use std::io::{BufRead, Read, Write};
 
 use anyhow::{Context as _, ensure};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
 
+use self::hit::{Hit, Other};
 use crate::classify::{
-    AddressHistory, Class, Context, Features, Kind, MailExchanger, Neighbour, Networks, ReasonId,
-    RequestParts, Salt, SenderSignals, Thresholds, classify, classify_at_once, extract,
+    AddressHistory, Class, Context, Features, Kind, Neighbour, Networks, ReasonId, RequestParts,
+    Salt, SenderSignals, Thresholds, classify, classify_at_once, extract,
 };
 
 /// Which verdict is asked for.
@@ -203,100 +202,6 @@ fn millis(secs: f64) -> u64 {
 )]
 fn signed_millis(secs: f64) -> i64 {
     (secs * 1000.0).round() as i64
-}
-
-/// A line of the input. What is not named here is not read.
-#[derive(Deserialize)]
-struct Hit {
-    id: String,
-    kind: Kind,
-    #[serde(default = "get")]
-    method: String,
-    #[serde(default, deserialize_with = "or_default")]
-    headers: HashMap<String, String>,
-    ip: Option<IpAddr>,
-    asn: Option<u32>,
-    secs_since_sent: f64,
-    secs_since_delivered: Option<f64>,
-    message: Message,
-    #[serde(default, deserialize_with = "or_default")]
-    history: Vec<Other>,
-    #[serde(default, deserialize_with = "or_default")]
-    after: Vec<Other>,
-    #[serde(default, deserialize_with = "or_default")]
-    ip_recent: IpRecent,
-    #[serde(default, deserialize_with = "or_default")]
-    sender: Sender,
-}
-
-impl Hit {
-    fn user_agent(&self) -> &str {
-        self.headers
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case("user-agent"))
-            .map_or("", |(_, value)| value)
-    }
-}
-
-fn get() -> String {
-    "GET".to_owned()
-}
-
-#[derive(Deserialize)]
-struct Message {
-    #[serde(default, deserialize_with = "or_default")]
-    links: u32,
-    link: Option<u16>,
-    #[serde(default, deserialize_with = "or_default")]
-    honeypot: bool,
-    mx: Option<MailExchanger>,
-}
-
-/// Another hit of the message. An address or user agent of `same` is the judged hit's.
-#[derive(Deserialize)]
-struct Other {
-    kind: Kind,
-    secs_ago: Option<f64>,
-    secs_after: Option<f64>,
-    class: Option<Class>,
-    link: Option<u16>,
-    ip: Option<String>,
-    ua: Option<String>,
-    method: Option<String>,
-    #[serde(default, deserialize_with = "or_default")]
-    honeypot: bool,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct IpRecent {
-    #[serde(deserialize_with = "or_default")]
-    recipients_10m: u32,
-    #[serde(deserialize_with = "or_default")]
-    honeypot_24h: bool,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Sender {
-    #[serde(deserialize_with = "or_default")]
-    cookie: bool,
-    #[serde(deserialize_with = "or_default")]
-    ip_match: bool,
-    #[serde(deserialize_with = "or_default")]
-    ua_match: bool,
-    #[serde(deserialize_with = "or_default")]
-    same_org: bool,
-    view_signal_secs: Option<f64>,
-}
-
-/// Takes `null` for nothing said.
-fn or_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
-where
-    T: Default + Deserialize<'de>,
-    D: Deserializer<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 #[cfg(test)]
