@@ -50,7 +50,7 @@ soak: packages
 deb:
 	@tests/install-packages deb
 	deploy/deb/build
-	lintian --fail-on error target/deb/*.deb
+	lintian --fail-on error $${CARGO_TARGET_DIR:-target}/deb/*.deb
 
 packages:
 	@tests/install-packages

@@ -254,7 +254,8 @@ impl<'de> Deserialize<'de> for SignIn {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Collector {
-    /// Where the collector listens: `HOST:PORT` behind a TLS proxy, or `unix:PATH`. Default: `127.0.0.1:8080`.
+    /// Where the collector listens: `HOST:PORT` behind a TLS proxy, or `unix:PATH`. The packages have systemd listen: there
+    /// change `ListenStream` of `fairtrack-collector.socket` too (`systemctl edit`). Default: `127.0.0.1:8080`.
     pub listen: String,
     /// Where metrics and health are served. Default: `127.0.0.1:8081`.
     pub admin_listen: SocketAddr,
@@ -262,8 +263,8 @@ pub struct Collector {
     pub trusted_proxies: Vec<IpNet>,
     /// The folder of the local hit log. Default: `/var/lib/fairtrack/hits`.
     pub hit_log: PathBuf,
-    /// The folder of what must outlive the database: erasures, to be done again after a restore, and signed heads of the
-    /// consent log. Default: `/var/lib/fairtrack/journal`.
+    /// The folder of what must outlive the database: erasures, refusals, withdrawals and freezes, to be done again after a
+    /// restore, and signed heads of the consent log. Default: `/var/lib/fairtrack/journal`.
     pub journal: PathBuf,
     /// The most room that the local hit log takes; what does not fit is answered and lost, and counted. Default: `1GB`.
     pub hit_log_size: Size,
