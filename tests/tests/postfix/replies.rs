@@ -6,6 +6,7 @@
 //! whole is replaced by the destination: the wrapping would carry our token on, and the next filter wraps anew.
 
 use harness::{
+    installation::Program,
     messages::{Encoding, Message},
     needs,
     sink::Delivery,
@@ -27,20 +28,26 @@ struct Quoted {
     base: String,
 }
 
-#[tokio::test]
-async fn twelve_mail_programs_replies_carry_nothing_of_the_message_they_answer() {
-    needs!(PostgreSql, Postfix, OpenDkim);
+/// Lets Alice send Bob a message that is instrumented throughout.
+async fn sent() -> (Site, Program, Quoted) {
     let site = Site::start().await;
     site.user(ALICE).await;
     site.database
         .execute("UPDATE users SET text_links = true")
         .await;
     site.says(BOB, Said::Yes).await;
-    let _milter = site.installation.start_milter().await;
+    let milter = site.installation.start_milter().await;
     let sent = site
         .deliver(ALICE, &[BOB], &Message::new(ALICE, BOB).build())
         .await;
     let quoted = Quoted::of(&sent, &site);
+    (site, milter, quoted)
+}
+
+#[tokio::test]
+async fn twelve_mail_programs_replies_carry_nothing_of_the_message_they_answer() {
+    needs!(PostgreSql, Postfix, OpenDkim);
+    let (site, _milter, quoted) = sent().await;
 
     // Anna has no account: she replies as somebody who never heard of tracking.
     for (program, reply) in quoted.replies() {
@@ -68,17 +75,7 @@ async fn twelve_mail_programs_replies_carry_nothing_of_the_message_they_answer()
 #[tokio::test]
 async fn links_written_otherwise_are_recognised_in_a_quotation() {
     needs!(PostgreSql, Postfix, OpenDkim);
-    let site = Site::start().await;
-    site.user(ALICE).await;
-    site.database
-        .execute("UPDATE users SET text_links = true")
-        .await;
-    site.says(BOB, Said::Yes).await;
-    let _milter = site.installation.start_milter().await;
-    let sent = site
-        .deliver(ALICE, &[BOB], &Message::new(ALICE, BOB).build())
-        .await;
-    let quoted = Quoted::of(&sent, &site);
+    let (site, _milter, quoted) = sent().await;
     let link = &quoted.link;
     let host = quoted.base.trim_start_matches("http://");
 
