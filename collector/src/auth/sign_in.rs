@@ -11,6 +11,7 @@ use common::{
     address::Address,
     config::{Controller, Users},
     db::{
+        controllers,
         sessions::{self, Session},
         sign_in_links,
         users::{self, User},
@@ -150,7 +151,12 @@ pub async fn admit(
     let mut connection = state.db.get().await?;
     let known = users::find(controller, login, &mut connection).await?;
     let user = match (known, state.config.milter.users) {
-        (None, Users::All) => users::find_or_create(controller, login, &mut connection).await?,
+        (None, Users::All) => {
+            // A controller that was configured just now may not be written down yet.
+            let configured = &state.config.controllers;
+            controllers::save(configured, Utc::now(), &mut connection).await?;
+            users::find_or_create(controller, login, &mut connection).await?
+        }
         (None, Users::Listed) => return Ok(None),
         (Some(user), _) => user,
     };
