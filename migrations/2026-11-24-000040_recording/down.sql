@@ -1,4 +1,3 @@
-DROP FUNCTION record_hits;
 DROP TRIGGER messages_epoch ON messages;
 DROP TRIGGER subjects_epoch ON subjects;
 DROP TRIGGER suppressions_epoch ON suppressions;

@@ -1,4 +1,3 @@
-COMMENT ON FUNCTION record_hits IS 'Writes a batch of hits, unless consent changed since the given epochs: then it writes nothing and says so';
 DROP FUNCTION keep_hits;
 INSERT INTO settlements AS old (controller_id, message_id, due_at)
 SELECT controller_id, message_id, min(due_at)

@@ -97,4 +97,3 @@ BEGIN
     RETURN true;
 END $$;
 COMMENT ON FUNCTION keep_hits IS 'Writes a batch of hits, unless consent changed since the given epochs: then it writes nothing and says so';
-COMMENT ON FUNCTION record_hits IS 'As the previous release writes hits; to be removed after the next';
