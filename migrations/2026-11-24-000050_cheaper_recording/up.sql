@@ -5,23 +5,30 @@ ALTER TABLE settlements DROP CONSTRAINT settlements_controller_id_message_id_fke
 
 CREATE FUNCTION before_forgetting() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    -- Before any message is locked, as a withdrawal does it: else each could wait for the other. Whose messages go is
-    -- not known yet, and there are few controllers.
-    PERFORM start_consent_epoch(id) FROM (SELECT id FROM controllers ORDER BY id) AS ordered;
+    -- Whoever began an epoch in this transaction holds that controller's lock, and deletes messages of no other. To wait
+    -- for the others too would be to wait for somebody who waits for this one.
+    IF NOT EXISTS (SELECT FROM consent_epochs WHERE xmin = pg_current_xact_id()::xid) THEN
+        -- Before any message is locked, as a withdrawal does it: else each could wait for the other. Whose messages go is
+        -- not known yet, and there are few controllers.
+        PERFORM pg_advisory_xact_lock(hashtextextended('consent|' || id, 0))
+        FROM (SELECT id FROM controllers ORDER BY id) AS ordered;
+    END IF;
     RETURN NULL;
 END $$;
-COMMENT ON FUNCTION before_forgetting() IS 'Keeps batches of hits waiting while messages are deleted, and makes what they knew worthless';
+COMMENT ON FUNCTION before_forgetting() IS 'Keeps batches of hits waiting while messages are deleted';
 CREATE TRIGGER messages_before_forgetting BEFORE DELETE ON messages
     FOR EACH STATEMENT EXECUTE FUNCTION before_forgetting();
 
 CREATE FUNCTION forget_hits() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    PERFORM start_consent_epoch(controller_id)
+    FROM (SELECT DISTINCT controller_id FROM gone ORDER BY controller_id) AS concerned;
     DELETE FROM hits USING gone WHERE hits.controller_id = gone.controller_id AND hits.message_id = gone.id;
     DELETE FROM settlements USING gone
     WHERE settlements.controller_id = gone.controller_id AND settlements.message_id = gone.id;
     RETURN NULL;
 END $$;
-COMMENT ON FUNCTION forget_hits() IS 'Deletes the hits of deleted messages and what is planned for them';
+COMMENT ON FUNCTION forget_hits() IS 'Deletes the hits of deleted messages and what is planned for them, and makes what batches of hits knew of them worthless';
 CREATE TRIGGER messages_forget_hits AFTER DELETE ON messages REFERENCING OLD TABLE AS gone
     FOR EACH STATEMENT EXECUTE FUNCTION forget_hits();
 

@@ -361,6 +361,19 @@ pub async fn lock(controller: &ControllerId, connection: &mut Connection) -> Que
     Ok(())
 }
 
+/// The same, and makes what was read about this controller's consent before worthless at the commit. Whoever deletes
+/// messages of this controller alone does this first, and then waits for no other's lock.
+pub async fn begin_epoch(
+    controller: &ControllerId,
+    connection: &mut Connection,
+) -> QueryResult<()> {
+    diesel::sql_query("SELECT start_consent_epoch($1)")
+        .bind::<Text, _>(controller.as_str())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Has every statement of this transaction planned anew: while a table grows from nothing to many rows, a plan that was
 /// kept from its beginning reads the whole table each time.
 pub async fn expect_growth(connection: &mut Connection) -> QueryResult<()> {

@@ -49,7 +49,7 @@ pub async fn erase(
     at: DateTime<Utc>,
     connection: &mut Connection,
 ) -> QueryResult<Vec<Erasure>> {
-    consent_events::lock(controller, connection).await?;
+    consent_events::begin_epoch(controller, connection).await?;
     let erased = withdrawals::relatives(controller, subject, connection).await?;
     let shared = erase_messages(controller, &erased, at, connection).await?;
     diesel::delete(consent_evidence::table)
