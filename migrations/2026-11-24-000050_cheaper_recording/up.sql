@@ -60,7 +60,7 @@ CREATE FUNCTION keep_hits(
 ) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     controller text;
-    late timestamptz := clock_timestamp() - settle / 2;
+    late timestamptz;
 BEGIN
     -- In the order in which others take several.
     FOR controller IN SELECT unnest(controllers) ORDER BY 1 LOOP
@@ -74,6 +74,8 @@ BEGIN
     ) THEN
         RETURN false;
     END IF;
+    -- Only now: while the locks were waited for, messages may have been settled beyond hits that are not written yet.
+    late := clock_timestamp() - settle / 2;
     -- To ask for each row whether it is there already costs a quarter of all; a batch seen for the first time need not.
     -- Arrays in the list of columns are read one by one; as a table they would be copied first.
     IF are_new THEN

@@ -3,19 +3,45 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where a step fails")]
 
-use chrono::Utc;
+use chrono::{DateTime, TimeDelta, Utc};
 use common::{
     db::{
         self, Transactions,
         erasures::{self, Suppression},
+        hits::{self, Batch, Json, New, Novelty, Verdict},
     },
     ids::{ControllerId, SubjectRef},
 };
-use harness::{database::Database, installation::Installation, samples::Sample};
-use tokio_postgres::Client;
+use harness::{
+    database::{Database, wait_for_a_waiter},
+    installation::Installation,
+    log::PATIENCE,
+    samples::Sample,
+};
+use tokio_postgres::{Client, types::ToSql};
+use uuid::Uuid;
+
+const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('consent|example', 0))";
 
 fn example() -> ControllerId {
     ControllerId("example".into())
+}
+
+/// Waits until a query says yes.
+async fn until(client: &Client, query: &str, parameters: &[&(dyn ToSql + Sync)]) {
+    let wait = async {
+        while !client
+            .query_one(query, parameters)
+            .await
+            .unwrap()
+            .get::<_, bool>(0)
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait)
+        .await
+        .unwrap_or_else(|_elapsed| panic!("\"{query}\" never said yes"));
 }
 
 /// Writes hits of a class down that an odd client made, so that no rule changes their verdicts.
@@ -30,6 +56,65 @@ async fn store(client: &Client, sample: &Sample, class: &str, ages: &str, is_set
         .execute(&insert, &[&sample.message.0, &class, &is_settled])
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn hit_that_waited_for_a_lock_beyond_its_time_is_settled_by_itself() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database).write();
+    let sample = Sample::with_consent(&installation, &database).await;
+    let (holder, observer) = tokio::join!(database.connect(), database.connect());
+    let epoch: i64 = observer
+        .query_one("SELECT epoch FROM consent_epochs", &[])
+        .await
+        .unwrap()
+        .get(0);
+    let at: DateTime<Utc> = observer
+        .query_one("SELECT date_trunc('milliseconds', clock_timestamp())", &[])
+        .await
+        .unwrap()
+        .get(0);
+    let mut connection = db::connect(database.url()).await.unwrap();
+    let row = New {
+        owner: 0,
+        message: sample.message,
+        at,
+        id: Uuid::new_v4(),
+        ordinal: 0,
+        features: Json("{}".into()),
+        verdict: Verdict {
+            class: "human",
+            confidence: 90,
+            reasons: Vec::new(),
+        },
+        duplicate_of: None,
+    };
+    let settle = TimeDelta::milliseconds(20);
+
+    holder
+        .batch_execute(&format!("BEGIN; {LOCK}"))
+        .await
+        .unwrap();
+    let keep = tokio::spawn(async move {
+        let batch = Batch {
+            controllers: &["example"],
+            epochs: &[epoch],
+            rules_version: 1,
+            settle,
+            novelty: Novelty::New,
+        };
+        hits::keep(&[row], batch, &mut connection).await
+    });
+    wait_for_a_waiter(&observer).await;
+    // From here on the message may be settled beyond the hit.
+    let due = at + settle;
+    until(&observer, "SELECT clock_timestamp() > $1", &[&due]).await;
+    holder.batch_execute("COMMIT").await.unwrap();
+
+    assert!(keep.await.unwrap().unwrap());
+    let unsettled = "SELECT count(*) FROM hits WHERE NOT settled";
+    assert_eq!(database.count(unsettled, &[]).await, 1);
 }
 
 #[tokio::test]
