@@ -9,6 +9,7 @@ use common::{
         self, Transactions,
         erasures::{self, Suppression},
         hits::{self, Batch, Json, New, Novelty, Verdict},
+        subjects, withdrawals,
     },
     ids::{ControllerId, SubjectRef},
 };
@@ -115,6 +116,51 @@ async fn hit_that_waited_for_a_lock_beyond_its_time_is_settled_by_itself() {
     assert!(keep.await.unwrap().unwrap());
     let unsettled = "SELECT count(*) FROM hits WHERE NOT settled";
     assert_eq!(database.count(unsettled, &[]).await, 1);
+}
+
+#[tokio::test]
+async fn hits_of_a_frozen_message_are_taken_out_of_the_picture_once() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database).write();
+    let frozen = Sample::with_consent(&installation, &database).await;
+    let other = Sample::with_consent(&installation, &database).await;
+    let client = database.connect().await;
+    // Of one user, in one hour.
+    client
+        .execute("UPDATE messages SET user_id = $1", &[&frozen.user])
+        .await
+        .unwrap();
+    for sample in [&frozen, &other] {
+        store(&client, sample, "human", "SELECT interval '0'", true).await;
+    }
+    database
+        .execute(
+            "UPDATE messages SET settled_until = now(), open_count = 1;
+             INSERT INTO activity (controller_id, user_id, hour, opens)
+             SELECT controller_id, user_id, date_trunc('hour', at, 'UTC'), count(*)
+             FROM hits JOIN messages USING (controller_id) WHERE messages.id = message_id GROUP BY 1, 2, 3",
+        )
+        .await;
+    let mut connection = db::connect(database.url()).await.unwrap();
+    let picture = "SELECT sum(opens) FROM activity";
+    let subject = SubjectRef(frozen.subject);
+
+    subjects::restrict(&example(), subject, true, &mut connection)
+        .await
+        .unwrap();
+    let while_frozen = database.count(picture, &[]).await;
+    let message = frozen.message;
+    connection
+        .transaction(async |connection| {
+            withdrawals::stop_message(&example(), message, Utc::now(), connection).await
+        })
+        .await
+        .unwrap();
+
+    assert_eq!(while_frozen, 1);
+    assert_eq!(database.count(picture, &[]).await, 1);
+    assert_eq!(database.count("SELECT count(*) FROM hits", &[]).await, 1);
 }
 
 #[tokio::test]

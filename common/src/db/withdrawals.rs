@@ -206,7 +206,8 @@ WITH gone AS (
         count(*) FILTER (WHERE class IN ('human', 'image-proxy-on-open') AND kind = 'click') AS clicks,
         count(*) FILTER (WHERE class IN ('machine-prefetch', 'security-scanner', 'link-preview')) AS automatic
     FROM gone JOIN messages ON messages.controller_id = $1 AND messages.id = gone.message_id
-    WHERE gone.settled AND gone.at <= messages.settled_until AND gone.duplicate_of IS NULL
+    -- Those of frozen messages were taken out when they were frozen.
+    WHERE gone.settled AND gone.at <= messages.settled_until AND gone.duplicate_of IS NULL AND NOT messages.frozen
     GROUP BY 1, 2
 )
 UPDATE activity SET opens = greatest(0, activity.opens - hours.opens),
