@@ -6,6 +6,7 @@ WHERE EXISTS (SELECT FROM messages WHERE messages.controller_id = arrivals.contr
 GROUP BY controller_id, message_id
 ON CONFLICT (controller_id, message_id) DO UPDATE SET due_at = least(old.due_at, excluded.due_at);
 DROP TABLE arrivals;
+ALTER TABLE settlements DROP COLUMN oldest_at;
 COMMENT ON TABLE settlements IS 'Messages with hits whose verdicts are to be settled, and when';
 UPDATE hits SET settled = false FROM messages
 WHERE hits.settled AND messages.controller_id = hits.controller_id AND messages.id = hits.message_id

@@ -51,6 +51,8 @@ COMMENT ON TABLE arrivals IS 'Batches of hits whose verdicts are to be settled, 
 COMMENT ON COLUMN arrivals.oldest_at IS 'When the oldest hit of the batch came';
 COMMENT ON COLUMN arrivals.message_ids IS 'One for each hit, so some may be named more than once';
 COMMENT ON TABLE settlements IS 'Messages whose verdicts are to be looked at once more, and when';
+ALTER TABLE settlements ADD COLUMN oldest_at timestamptz;
+COMMENT ON COLUMN settlements.oldest_at IS 'When the oldest hit came that is to be looked at; NULL for all hits of the message';
 
 CREATE FUNCTION keep_hits(
     controllers text[], epochs bigint[],

@@ -9,13 +9,13 @@ use common::{
         self, Transactions,
         erasures::{self, Suppression},
         hits::{self, Batch, Json, New, Novelty, Verdict},
-        subjects, withdrawals,
+        settlements, subjects, withdrawals,
     },
     ids::{ControllerId, SubjectRef},
 };
 use harness::{
     database::{Database, wait_for_a_waiter},
-    installation::Installation,
+    installation::{Builder, Installation},
     log::PATIENCE,
     samples::Sample,
 };
@@ -26,6 +26,13 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('consent|examp
 
 fn example() -> ControllerId {
     ControllerId("example".into())
+}
+
+/// Settles after a moment instead of a minute.
+fn hasty(database: &Database) -> Builder {
+    Installation::on(database)
+        .set("classify.settle", "100ms")
+        .set("classify.late_recheck", "500ms")
 }
 
 /// Waits until a query says yes.
@@ -57,6 +64,15 @@ async fn store(client: &Client, sample: &Sample, class: &str, ages: &str, is_set
         .execute(&insert, &[&sample.message.0, &class, &is_settled])
         .await
         .unwrap();
+}
+
+/// Puts a message's hits on the list, due now.
+async fn announce(client: &Client, sample: &Sample, oldest: &str) {
+    let insert = format!(
+        "INSERT INTO arrivals (controller_id, due_at, oldest_at, message_ids)
+         VALUES ('example', now(), now() - interval '{oldest}', ARRAY[$1::uuid])"
+    );
+    client.execute(&insert, &[&sample.message.0]).await.unwrap();
 }
 
 #[tokio::test]
@@ -116,6 +132,95 @@ async fn hit_that_waited_for_a_lock_beyond_its_time_is_settled_by_itself() {
     assert!(keep.await.unwrap().unwrap());
     let unsettled = "SELECT count(*) FROM hits WHERE NOT settled";
     assert_eq!(database.count(unsettled, &[]).await, 1);
+}
+
+#[tokio::test]
+async fn late_hits_of_a_message_that_somebody_is_at_are_settled_afterwards() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = hasty(&database).write();
+    let sample = Sample::with_consent(&installation, &database).await;
+    let (holder, client) = tokio::join!(database.connect(), database.connect());
+    // As a replay leaves them: older than what is settled.
+    store(
+        &client,
+        &sample,
+        "human",
+        "SELECT interval '40 minutes'",
+        false,
+    )
+    .await;
+    let settled = "UPDATE messages SET settled_until = now() - interval '1 second'";
+    client.execute(settled, &[]).await.unwrap();
+    announce(&client, &sample, "40 minutes").await;
+
+    holder
+        .batch_execute("BEGIN; SELECT FROM messages FOR UPDATE")
+        .await
+        .unwrap();
+    let _collector = installation.start_collector().await;
+    let is_put_off =
+        "SELECT EXISTS (SELECT FROM settlements) AND NOT EXISTS (SELECT FROM arrivals)";
+    until(&client, is_put_off, &[]).await;
+    holder.batch_execute("COMMIT").await.unwrap();
+
+    until(&client, "SELECT NOT EXISTS (SELECT FROM settlements)", &[]).await;
+    let opens = "SELECT open_count::bigint FROM messages";
+    assert_eq!(database.count(opens, &[]).await, 1);
+    let in_picture = "SELECT coalesce(sum(opens), 0) FROM activity";
+    assert_eq!(database.count(in_picture, &[]).await, 1);
+}
+
+#[tokio::test]
+async fn flood_of_hits_is_settled_to_the_last_of_them() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = hasty(&database).write();
+    let sample = Sample::with_consent(&installation, &database).await;
+    let client = database.connect().await;
+    let ages = "SELECT interval '4 minutes' - n * interval '20 milliseconds' FROM generate_series(1, 4500) n";
+    store(&client, &sample, "security-scanner", ages, true).await;
+    announce(&client, &sample, "5 minutes").await;
+
+    let _collector = installation.start_collector().await;
+    let is_over =
+        "SELECT NOT EXISTS (SELECT FROM settlements) AND NOT EXISTS (SELECT FROM arrivals)";
+    until(&client, is_over, &[]).await;
+
+    let automatic = "SELECT automatic_count::bigint FROM messages";
+    assert_eq!(database.count(automatic, &[]).await, 4500);
+    let in_picture = "SELECT coalesce(sum(automatic), 0) FROM activity";
+    assert_eq!(database.count(in_picture, &[]).await, 4500);
+}
+
+#[tokio::test]
+async fn frozen_message_is_not_waited_for() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database).write();
+    let sample = Sample::with_consent(&installation, &database).await;
+    database
+        .execute(
+            "INSERT INTO settlements (controller_id, message_id, due_at)
+             SELECT controller_id, id, now() - interval '1 minute' FROM messages",
+        )
+        .await;
+    let mut connection = db::connect(database.url()).await.unwrap();
+    let subject = SubjectRef(sample.subject);
+
+    let before = settlements::next_due(&mut connection).await.unwrap();
+    subjects::restrict(&example(), subject, true, &mut connection)
+        .await
+        .unwrap();
+    let frozen = settlements::next_due(&mut connection).await.unwrap();
+    subjects::restrict(&example(), subject, false, &mut connection)
+        .await
+        .unwrap();
+    let after = settlements::next_due(&mut connection).await.unwrap();
+
+    assert!(before.is_some());
+    assert_eq!(frozen, None);
+    assert_eq!(after, before);
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Stored hits and the classifier: verdicts given again, each hit against its neighbours.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use common::{config::Classify, db::verdicts::Judged};
 use uuid::Uuid;
@@ -10,14 +12,16 @@ use crate::classify::{
 };
 
 /// Neighbours on each side that a hit is judged against. More tell nothing new, and a flood must not cost its square.
-const NEIGHBOURS: usize = 64;
+pub(super) const NEIGHBOURS: usize = 64;
+/// Of a message of which fewer links were followed, it does not matter how many there are.
+pub(super) const FEWEST_SWEPT: usize = 3;
 
 /// Which hits are judged again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Whose {
     All,
-    /// Those whose last look is not over.
-    Recent,
+    /// Those from a moment on, and those before that are not settled.
+    Since(DateTime<Utc>),
 }
 
 /// Judges hits of one message again and returns them in the same order. `hits` are in the order of time, and settled
@@ -35,10 +39,12 @@ pub(super) fn again(
         .iter()
         .map(|hit| serde_json::from_str(&hit.features.0).ok())
         .collect();
-    let last_look = config.late_recheck.delta() + config.settle.delta();
     let mut judged: Vec<Judged> = Vec::with_capacity(hits.len());
     for (place, hit) in hits.iter().enumerate() {
-        let is_over = whose == Whose::Recent && is_settled(hit, until) && now > hit.at + last_look;
+        let is_over = match whose {
+            Whose::All => false,
+            Whose::Since(since) => hit.at < since && is_settled(hit, until),
+        };
         let features = read.get(place).copied().flatten();
         let (Some(features), false) = (features, is_over) else {
             judged.push(Judged {
@@ -77,6 +83,19 @@ pub(super) fn again(
         });
     }
     judged
+}
+
+/// Returns how many links of a message were followed.
+pub(super) fn links_of(hits: &[Judged]) -> usize {
+    // Of an open, and of the few clicks that most messages get, nothing need be gathered.
+    if hits.len() < FEWEST_SWEPT {
+        return hits.len();
+    }
+    let clicks = hits.iter().map(|hit| hit.ordinal);
+    clicks
+        .filter(|ordinal| *ordinal > 0)
+        .collect::<HashSet<_>>()
+        .len()
 }
 
 /// Tells whether the verdict on a hit is settled, its message being settled until a moment.

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use common::{
-    config::Config,
     consent::Purpose,
     db::{
         counters::{Difference, Gain},
@@ -67,18 +66,6 @@ impl Look {
         self.pairs()
             .filter(|(old, new)| !self.was_settled(old) && self.is_settled(new))
             .map(|(_, new)| new.class.clone())
-    }
-
-    /// Returns when to look once more: a hit that others followed after it had been settled is judged a last time.
-    pub(super) fn recheck(&self, config: &Config, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let settle = config.classify.settle.delta();
-        let late = config.classify.late_recheck.delta();
-        let last = self.after.last()?.at;
-        self.after
-            .iter()
-            .filter(|hit| last > hit.at + settle)
-            .map(|hit| hit.at + late)
-            .find(|moment| *moment > now)
     }
 
     /// Sums up what changes.
@@ -185,7 +172,6 @@ mod tests {
                 message: MessageId(Uuid::nil()),
                 sender: UserId(Uuid::nil()),
                 sent_at: at(0),
-                links: 0,
                 muted: false,
                 last_open_at: None,
                 last_click_at: None,

@@ -9,7 +9,9 @@ use common::{
     db::{
         Connection, DbError,
         notifications::{self, New},
-        recordings, standings, users,
+        recordings,
+        settlements::Later,
+        standings, users,
     },
     ids::{ControllerId, MessageId, SubjectRef, UserId},
 };
@@ -27,7 +29,7 @@ use crate::{ingest::cover, state::State};
 pub(super) struct Outcome {
     pub(super) notified: u64,
     /// When to think again about what quiet kept back.
-    pub(super) later: Vec<(MessageId, DateTime<Utc>)>,
+    pub(super) later: Vec<Later>,
 }
 
 /// Tells users what is worth it about messages of one controller.
@@ -86,7 +88,12 @@ pub(super) async fn tell(
             .filter(|last| first.is_some_and(|first| *last < first));
         match tell::decide(&acts, before, &told, *wish, now) {
             Decision::Nothing => {}
-            Decision::Later(moment) => outcome.later.push((claim.message, moment)),
+            Decision::Later(due_at) => outcome.later.push(Later {
+                message: claim.message,
+                due_at,
+                // It is looked at again for what is told of it.
+                oldest_at: first.unwrap_or(now),
+            }),
             Decision::Now(news) => new.push((claim.sender, claim.message, news)),
         }
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::{
     config::Config,
-    db::{Connection, DbError, Transactions, messages, settlements, verdicts},
+    db::{Connection, DbError, Transactions, links, messages, settlements, verdicts},
     ids::ControllerId,
 };
 use serde::Serialize;
@@ -126,10 +126,12 @@ async fn page(
         .map(|claim| (claim.message.0, claim.sent_at - TimeDelta::days(1)))
         .collect();
     let hits = verdicts::of_messages(controller, &since, now, MOST_HITS, connection).await?;
-    let mut by_message: BTreeMap<Uuid, Vec<verdicts::Judged>> = BTreeMap::new();
-    for hit in hits {
-        by_message.entry(hit.message_id).or_default().push(hit);
-    }
+    let mut by_message = settle::in_order(hits, claimed);
+    let followed = by_message
+        .iter()
+        .filter(|(_, hits)| judge::links_of(hits) >= judge::FEWEST_SWEPT);
+    let followed: Vec<Uuid> = followed.map(|(message, _)| *message).collect();
+    let links = links::numbers(controller, &followed, connection).await?;
     let looks: Vec<Look> = claims
         .into_iter()
         .filter_map(|claim| {
@@ -138,7 +140,10 @@ async fn page(
             let after = judge::again(
                 &before,
                 claim.settled_until,
-                claim.links,
+                links
+                    .get(&claim.message.0)
+                    .and_then(|links| u32::try_from(*links).ok())
+                    .unwrap_or_default(),
                 &config.classify,
                 Whose::All,
                 now,

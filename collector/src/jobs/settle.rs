@@ -13,9 +13,10 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use common::{
+    config::Classify,
     db::{
         Connection, DbError, Transactions, arrivals, counters, links,
-        settlements::{self, Claim},
+        settlements::{self, Claim, Later},
         verdicts::{self, Judged},
     },
     ids::{ControllerId, MessageId},
@@ -32,10 +33,10 @@ use crate::{ingest::Alarm, metrics::Metrics, state::State};
 /// Hits of batches, and messages besides, that are settled in one transaction.
 const MOST_NEW: i64 = 1000;
 const MOST_MESSAGES: i64 = 500;
-/// Hits of one message that are judged. More are a flood: they keep the verdict that was given at once.
+/// Hits of one message that are judged at once. More are judged piece by piece, each in a transaction of its own.
 const MOST_HITS: i64 = 2000;
-/// Rules look back so far at least: for what repeats, and for what a sweep belongs to.
-const LOOK_BACK: TimeDelta = TimeDelta::minutes(2);
+/// Rules look so far, back and ahead: for what repeats, and for what a sweep belongs to.
+const REACH: TimeDelta = TimeDelta::minutes(3);
 /// Hits recorded by other collectors are looked for at least so often.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 const RETRY: Duration = Duration::from_secs(1);
@@ -115,7 +116,8 @@ async fn settle_some(
     }
     for row in again {
         let messages = due.entry(row.controller_id).or_default();
-        messages.entry(row.message_id).or_insert(now);
+        let oldest = messages.entry(row.message_id).or_insert(now);
+        *oldest = row.oldest_at.unwrap_or(DateTime::UNIX_EPOCH).min(*oldest);
     }
     let mut settled = Settled::default();
     for (controller, messages) in due {
@@ -136,25 +138,33 @@ async fn settle(
 ) -> Result<(), DbError> {
     let ids: Vec<Uuid> = due.keys().copied().collect();
     let claims = settlements::claim(controller, &ids, connection).await?;
-    let late = state.config.classify.late_recheck.delta();
-    let since: Vec<(Uuid, DateTime<Utc>)> = claims
-        .iter()
+    let claims: Vec<(Claim, DateTime<Utc>)> = claims
+        .into_iter()
         .filter_map(|claim| {
             let oldest = due.remove(&claim.message.0)?;
-            // Nothing was settled while the message was frozen.
-            let settled = claim.settled_until.unwrap_or(claim.sent_at);
-            let oldest = oldest.min(settled).min(now - late);
-            Some((claim.message.0, oldest - late.max(LOOK_BACK)))
+            // What is to be marked as settled is looked at, whoever has it on the list.
+            let marked = claim.settled_until.unwrap_or(claim.sent_at);
+            Some((claim, oldest.min(marked + TimeDelta::microseconds(1))))
         })
         .collect();
-    let mut next: Vec<(MessageId, DateTime<Utc>)> = due
-        .into_keys()
-        .map(|taken| (MessageId(taken), now + TimeDelta::seconds(1)))
+    // Others are at these, or they are frozen: then nothing was settled meanwhile.
+    let mut next: Vec<Later> = due
+        .into_iter()
+        .map(|(taken, oldest_at)| Later {
+            message: MessageId(taken),
+            due_at: now + TimeDelta::seconds(1),
+            oldest_at,
+        })
         .collect();
 
-    let until = now + TimeDelta::days(1);
-    let hits = verdicts::of_messages(controller, &since, until, MOST_HITS, connection).await?;
-    let looks = judge_again(state, claims, hits, now);
+    let config = &state.config.classify;
+    let Read { views, rests } = read(controller, claims, config, now, connection).await?;
+    next.extend(rests);
+    let links = links::numbers(controller, &swept(&views), connection).await?;
+    let looks: Vec<Look> = views
+        .into_iter()
+        .map(|view| view.judge(&links, config, now))
+        .collect();
 
     write(controller, &looks, connection).await?;
     for look in &looks {
@@ -162,50 +172,139 @@ async fn settle(
     }
     let told = news::tell(state, controller, &looks, now, connection).await?;
     settled.notified += told.notified;
-
     next.extend(told.later);
-    next.extend(
-        looks
-            .iter()
-            .filter_map(|look| Some((look.claim.message, look.recheck(&state.config, now)?))),
-    );
     settlements::put(controller, &earliest(next), connection).await?;
     Ok(())
 }
 
-fn judge_again(
-    state: &State,
-    claims: Vec<Claim>,
+/// The hits of a message that are to be judged, and those around them.
+struct View {
+    claim: Claim,
+    /// In the order of time.
     hits: Vec<Judged>,
+    /// Settled hits before this are not judged again.
+    since: DateTime<Utc>,
+    /// Hits up to this moment are settled afterwards.
+    until: DateTime<Utc>,
+}
+
+impl View {
+    fn judge(self, links: &HashMap<Uuid, i64>, config: &Classify, now: DateTime<Utc>) -> Look {
+        let Self {
+            claim, hits, since, ..
+        } = self;
+        let links = links.get(&claim.message.0).copied().unwrap_or_default();
+        let links = u32::try_from(links).unwrap_or_default();
+        let whose = Whose::Since(since);
+        let after = judge::again(&hits, claim.settled_until, links, config, whose, now);
+        Look {
+            until: claim.settled_until.max(Some(self.until)),
+            claim,
+            before: hits,
+            after,
+        }
+    }
+}
+
+/// What was read of messages.
+struct Read {
+    views: Vec<View>,
+    /// Pieces of messages that were hit too often to be judged at once.
+    rests: Vec<Later>,
+}
+
+/// Reads the hits of messages, of each from a moment on and as far before it as they could matter.
+async fn read(
+    controller: &ControllerId,
+    claims: Vec<(Claim, DateTime<Utc>)>,
+    config: &Classify,
     now: DateTime<Utc>,
-) -> Vec<Look> {
-    let config = &state.config.classify;
-    let mut by_message: HashMap<Uuid, Vec<Judged>> = HashMap::with_capacity(claims.len());
+    connection: &mut Connection,
+) -> Result<Read, DbError> {
+    let late = config.late_recheck.delta();
+    let until = now - config.settle.delta();
+    // Settled verdicts may still change for a while.
+    let judged = |from: DateTime<Utc>| from.max(until) - late;
+    let since: Vec<(Uuid, DateTime<Utc>)> = claims
+        .iter()
+        .map(|(claim, from)| (claim.message.0, judged(*from).min(*from) - REACH))
+        .collect();
+    let horizon = now + TimeDelta::days(1);
+    let found = verdicts::of_messages(controller, &since, horizon, MOST_HITS, connection).await?;
+    let mut by_message = in_order(found, claims.len());
+    let mut read = Read {
+        views: Vec::with_capacity(claims.len()),
+        rests: Vec::new(),
+    };
+    for (claim, from) in claims {
+        // Where a withdrawal took all, there is nothing to look at.
+        let Some(hits) = by_message.remove(&claim.message.0) else {
+            continue;
+        };
+        let mut view = View {
+            claim,
+            hits,
+            since: judged(from),
+            until,
+        };
+        if is_full(view.hits.len()) {
+            let rest = take_piece(controller, &mut view, from, connection).await?;
+            read.rests.extend(rest);
+        }
+        read.views.push(view);
+    }
+    Ok(read)
+}
+
+/// Looks at the next piece of a message instead of at all its hits, and returns what is left if there is more.
+async fn take_piece(
+    controller: &ControllerId,
+    view: &mut View,
+    from: DateTime<Utc>,
+    connection: &mut Connection,
+) -> Result<Option<Later>, DbError> {
+    let message = view.claim.message;
+    let context = judge::NEIGHBOURS.try_into().unwrap_or(i64::MAX);
+    view.hits = verdicts::piece(controller, message, from, MOST_HITS, context, connection).await?;
+    view.since = from;
+    let length = view.hits.iter().filter(|hit| hit.at >= from).count();
+    // The last of them are judged in the next piece, where what follows them is known.
+    let last = view.hits.iter().rev().nth(judge::NEIGHBOURS);
+    let Some(last) = last.filter(|_| is_full(length)) else {
+        return Ok(None);
+    };
+    if last.at >= view.until {
+        return Ok(None);
+    }
+    view.until = last.at;
+    Ok(Some(Later {
+        message,
+        due_at: Utc::now(),
+        oldest_at: last.at + TimeDelta::microseconds(1),
+    }))
+}
+
+fn is_full(hits: usize) -> bool {
+    i64::try_from(hits).is_ok_and(|hits| hits >= MOST_HITS)
+}
+
+/// Returns hits by their messages, in the order of time.
+pub(super) fn in_order(hits: Vec<Judged>, messages: usize) -> HashMap<Uuid, Vec<Judged>> {
+    let mut by_message: HashMap<Uuid, Vec<Judged>> = HashMap::with_capacity(messages);
     for hit in hits {
         by_message.entry(hit.message_id).or_default().push(hit);
     }
-    claims
-        .into_iter()
-        .filter_map(|claim| {
-            // Where a withdrawal took all, there is nothing to look at.
-            let before = by_message.remove(&claim.message.0)?;
-            let after = judge::again(
-                &before,
-                claim.settled_until,
-                claim.links,
-                config,
-                Whose::Recent,
-                now,
-            );
-            let until = now - config.settle.delta();
-            Some(Look {
-                until: claim.settled_until.max(Some(until)),
-                claim,
-                before,
-                after,
-            })
-        })
-        .collect()
+    for hits in by_message.values_mut() {
+        hits.sort_unstable_by_key(|hit| (hit.at, hit.id));
+    }
+    by_message
+}
+
+/// Returns the messages of which so many links were followed that it matters how many there are.
+fn swept(views: &[View]) -> Vec<Uuid> {
+    let is_swept = |view: &&View| judge::links_of(&view.hits) >= judge::FEWEST_SWEPT;
+    let swept = views.iter().filter(is_swept);
+    swept.map(|view| view.claim.message.0).collect()
 }
 
 /// Writes down what has changed: verdicts, and the counters of messages, links and hours.
@@ -244,11 +343,12 @@ pub(super) async fn write(
 }
 
 /// Names each message once, with the earliest of its times.
-fn earliest(times: Vec<(MessageId, DateTime<Utc>)>) -> Vec<(MessageId, DateTime<Utc>)> {
-    let mut earliest: HashMap<MessageId, DateTime<Utc>> = HashMap::with_capacity(times.len());
-    for (message, time) in times {
-        let known = earliest.entry(message).or_insert(time);
-        *known = time.min(*known);
+fn earliest(looks: Vec<Later>) -> Vec<Later> {
+    let mut earliest: HashMap<MessageId, Later> = HashMap::with_capacity(looks.len());
+    for look in looks {
+        let known = earliest.entry(look.message).or_insert(look);
+        known.due_at = look.due_at.min(known.due_at);
+        known.oldest_at = look.oldest_at.min(known.oldest_at);
     }
-    earliest.into_iter().collect()
+    earliest.into_values().collect()
 }

@@ -372,7 +372,7 @@ impl Default for Retention {
 pub struct Classify {
     /// How long a verdict waits for later hits of its message before it is settled. Default: `60s`.
     pub settle: Period,
-    /// When a message with further hits is judged once more. Default: `15m`.
+    /// For how long a verdict may still change when further hits of its message come. Default: `15m`.
     pub late_recheck: Period,
     /// A hit sooner after sending than this is a machine's. Default: `2s`.
     pub instant: Period,

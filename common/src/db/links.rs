@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `links`: the tracked links of a message; never their destinations, which stand in the links themselves.
 
+use std::collections::HashMap;
+
 use diesel::{
     QueryResult,
+    dsl::count_star,
     prelude::*,
     sql_types::{Array, Text, Uuid as SqlUuid},
 };
@@ -58,6 +61,28 @@ pub async fn insert(
             .await?;
     }
     Ok(written)
+}
+
+/// Returns how many tracked links each of the messages has.
+pub async fn numbers(
+    controller: &ControllerId,
+    messages: &[Uuid],
+    connection: &mut Connection,
+) -> QueryResult<HashMap<Uuid, i64>> {
+    if messages.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<(Uuid, i64)> = links::table
+        .filter(
+            links::controller_id
+                .eq(controller.as_str())
+                .and(links::message_id.eq_any(messages)),
+        )
+        .group_by(links::message_id)
+        .select((links::message_id, count_star()))
+        .load(connection)
+        .await?;
+    Ok(rows.into_iter().collect())
 }
 
 /// Counts the settled clicks on the links of messages.

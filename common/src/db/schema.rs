@@ -277,6 +277,7 @@ diesel::table! {
         controller_id -> Text,
         message_id -> Uuid,
         due_at -> Timestamptz,
+        oldest_at -> Nullable<Timestamptz>,
     }
 }
 

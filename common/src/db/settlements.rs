@@ -5,8 +5,7 @@
 use chrono::{DateTime, Utc};
 use diesel::{
     QueryResult, QueryableByName,
-    prelude::*,
-    sql_types::{Array, BigInt, Text, Timestamptz, Uuid as SqlUuid},
+    sql_types::{Array, BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid},
 };
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
@@ -23,6 +22,17 @@ use crate::ids::{ControllerId, MessageId, UserId};
 pub struct Due {
     pub controller_id: String,
     pub message_id: Uuid,
+    /// When the oldest hit came that is to be looked at; none for all hits of the message.
+    pub oldest_at: Option<DateTime<Utc>>,
+}
+
+/// A look at a message that is put off.
+#[derive(Clone, Copy, Debug)]
+pub struct Later {
+    pub message: MessageId,
+    pub due_at: DateTime<Utc>,
+    /// When the oldest hit came that is to be looked at then.
+    pub oldest_at: DateTime<Utc>,
 }
 
 /// Takes messages off the list that are due, the earliest first, leaving those that another collector is at, and those
@@ -39,32 +49,30 @@ pub async fn take(
         .await
 }
 
-/// Returns when the next message is due.
+/// Returns when the next message is due that is not frozen.
 pub async fn next_due(connection: &mut Connection) -> QueryResult<Option<DateTime<Utc>>> {
-    settlements::table
-        .select(settlements::due_at)
-        .order(settlements::due_at)
-        .first(connection)
-        .await
-        .optional()
+    let next: Next = diesel::sql_query(NEXT).get_result(connection).await?;
+    Ok(next.due_at)
 }
 
-/// Puts messages on the list, each named once; one that is there already stays due at the earlier time. Messages that
-/// are gone are left out.
+/// Puts messages on the list, each named once; one that is there already stays due at the earlier time, and its oldest
+/// hit stays the oldest. Messages that are gone are left out.
 pub async fn put(
     controller: &ControllerId,
-    when: &[(MessageId, DateTime<Utc>)],
+    looks: &[Later],
     connection: &mut Connection,
 ) -> QueryResult<usize> {
-    if when.is_empty() {
+    if looks.is_empty() {
         return Ok(0);
     }
-    let messages: Vec<Uuid> = when.iter().map(|(message, _)| message.0).collect();
-    let times: Vec<DateTime<Utc>> = when.iter().map(|(_, time)| *time).collect();
+    let messages: Vec<Uuid> = looks.iter().map(|look| look.message.0).collect();
+    let times: Vec<DateTime<Utc>> = looks.iter().map(|look| look.due_at).collect();
+    let oldest: Vec<DateTime<Utc>> = looks.iter().map(|look| look.oldest_at).collect();
     diesel::sql_query(PUT)
         .bind::<Text, _>(controller.as_str())
         .bind::<Array<SqlUuid>, _>(messages)
         .bind::<Array<Timestamptz>, _>(times)
+        .bind::<Array<Timestamptz>, _>(oldest)
         .execute(connection)
         .await
 }
@@ -75,8 +83,6 @@ pub struct Claim {
     pub message: MessageId,
     pub sender: UserId,
     pub sent_at: DateTime<Utc>,
-    /// How many tracked links it has.
-    pub links: u32,
     /// Whether the user wants to hear no more of it.
     pub muted: bool,
     /// The latest settled hit of a person, as counted before.
@@ -104,30 +110,12 @@ pub async fn claim(
         message: MessageId(row.id),
         sender: UserId(row.user_id),
         sent_at: row.sent_at,
-        links: u32::try_from(row.links).unwrap_or_default(),
         muted: row.muted,
         last_open_at: row.last_open_at,
         last_click_at: row.last_click_at,
         settled_until: row.settled_until,
     });
     Ok(claims.collect())
-}
-
-/// Returns those of the messages that exist.
-pub async fn existing(
-    controller: &ControllerId,
-    ids: &[Uuid],
-    connection: &mut Connection,
-) -> QueryResult<Vec<Uuid>> {
-    messages::table
-        .filter(
-            messages::controller_id
-                .eq(controller.as_str())
-                .and(messages::id.eq_any(ids)),
-        )
-        .select(messages::id)
-        .load(connection)
-        .await
 }
 
 const TAKE: &str = "
@@ -137,21 +125,37 @@ DELETE FROM settlements WHERE ctid = ANY (ARRAY(
         SELECT FROM messages
         WHERE messages.controller_id = settlements.controller_id AND messages.id = message_id AND frozen)
     ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED))
-RETURNING controller_id, message_id";
+RETURNING controller_id, message_id, oldest_at";
+
+const NEXT: &str = "
+SELECT (
+    SELECT due_at FROM settlements
+    WHERE NOT EXISTS (
+        SELECT FROM messages
+        WHERE messages.controller_id = settlements.controller_id AND messages.id = message_id AND frozen)
+    ORDER BY due_at LIMIT 1) AS due_at";
 
 const PUT: &str = "
-INSERT INTO settlements AS old (controller_id, message_id, due_at)
-SELECT $1, message_id, due_at FROM unnest($2, $3) AS new (message_id, due_at)
+INSERT INTO settlements AS old (controller_id, message_id, due_at, oldest_at)
+SELECT $1, message_id, due_at, oldest_at FROM unnest($2, $3, $4) AS new (message_id, due_at, oldest_at)
 WHERE EXISTS (SELECT FROM messages WHERE controller_id = $1 AND id = new.message_id)
 -- Always in the same order, so that two collectors never wait for each other.
 ORDER BY message_id
-ON CONFLICT (controller_id, message_id) DO UPDATE SET due_at = least(old.due_at, excluded.due_at)";
+ON CONFLICT (controller_id, message_id) DO UPDATE SET due_at = least(old.due_at, excluded.due_at),
+    -- Not least(), which passes over what says that all hits are meant.
+    oldest_at = CASE WHEN old.oldest_at < excluded.oldest_at OR old.oldest_at IS NULL THEN old.oldest_at
+        ELSE excluded.oldest_at END";
 
 const CLAIM: &str = "
-SELECT id, user_id, sent_at, muted, last_open_at, last_click_at, settled_until,
-    (SELECT count(*) FROM links WHERE links.controller_id = $1 AND links.message_id = messages.id) AS links
+SELECT id, user_id, sent_at, muted, last_open_at, last_click_at, settled_until
 FROM messages WHERE controller_id = $1 AND id = ANY ($2) AND NOT frozen
 FOR NO KEY UPDATE SKIP LOCKED";
+
+#[derive(QueryableByName)]
+struct Next {
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    due_at: Option<DateTime<Utc>>,
+}
 
 #[derive(QueryableByName)]
 #[diesel(table_name = messages)]
@@ -163,6 +167,4 @@ struct Claimed {
     last_open_at: Option<DateTime<Utc>>,
     last_click_at: Option<DateTime<Utc>>,
     settled_until: Option<DateTime<Utc>>,
-    #[diesel(sql_type = BigInt)]
-    links: i64,
 }

@@ -12,7 +12,7 @@ use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::{Connection, hits::Json};
-use crate::ids::ControllerId;
+use crate::ids::{ControllerId, MessageId};
 
 /// A stored hit with its verdict.
 #[derive(Clone, Debug, PartialEq, QueryableByName)]
@@ -45,8 +45,8 @@ pub struct Judged {
     pub duplicate_of: Option<Uuid>,
 }
 
-/// Returns hits of messages, of each from a moment on, in order, and no more than `limit` of each. `since` and `until`
-/// bound them all.
+/// Returns hits of messages, of each from a moment on, and no more than `limit` of each: in no order, and if they are
+/// more, then any of them. `until` bounds them all.
 pub async fn of_messages(
     controller: &ControllerId,
     messages: &[(Uuid, DateTime<Utc>)],
@@ -66,6 +66,26 @@ pub async fn of_messages(
         .bind::<Timestamptz, _>(first)
         .bind::<Timestamptz, _>(until)
         .bind::<BigInt, _>(limit)
+        .load(connection)
+        .await
+}
+
+/// Returns the first `limit` hits of a message from a moment on, in order, with all that came at the same time as the
+/// last of them, and before them the last `context` that came earlier.
+pub async fn piece(
+    controller: &ControllerId,
+    message: MessageId,
+    from: DateTime<Utc>,
+    limit: i64,
+    context: i64,
+    connection: &mut Connection,
+) -> QueryResult<Vec<Judged>> {
+    diesel::sql_query(PIECE)
+        .bind::<Text, _>(controller.as_str())
+        .bind::<SqlUuid, _>(message.0)
+        .bind::<Timestamptz, _>(from)
+        .bind::<BigInt, _>(limit)
+        .bind::<BigInt, _>(context)
         .load(connection)
         .await
 }
@@ -99,13 +119,22 @@ fn column<'a, T>(judged: &[&'a Judged], value: impl Fn(&'a Judged) -> T) -> Vec<
     judged.iter().map(|hit| value(hit)).collect()
 }
 
-// The bounds that all share let whole partitions be left out.
+// The bounds that all share let whole partitions be left out. Nothing is put in order here: to sort each message's few
+// hits would cost as much as to find them.
 const OF_MESSAGES: &str = "
 SELECT found.* FROM unnest($2, $3) AS wanted (message_id, since) CROSS JOIN LATERAL (
     SELECT message_id, at, id, kind, ordinal, features, class, confidence, reasons, rules_version, settled, duplicate_of
     FROM hits
     WHERE controller_id = $1 AND hits.message_id = wanted.message_id AND at >= wanted.since AND at BETWEEN $4 AND $5
-    ORDER BY at, id LIMIT $6) AS found";
+    LIMIT $6) AS found";
+
+const PIECE: &str = "
+(SELECT message_id, at, id, kind, ordinal, features, class, confidence, reasons, rules_version, settled, duplicate_of
+    FROM hits WHERE controller_id = $1 AND message_id = $2 AND at < $3 ORDER BY at DESC, id DESC LIMIT $5)
+UNION ALL
+(SELECT message_id, at, id, kind, ordinal, features, class, confidence, reasons, rules_version, settled, duplicate_of
+    FROM hits WHERE controller_id = $1 AND message_id = $2 AND at >= $3 ORDER BY at FETCH FIRST $4 ROWS WITH TIES)
+ORDER BY at, id";
 
 const WRITE: &str = "
 UPDATE hits SET class = new.class, confidence = new.confidence, reasons = string_to_array(new.reasons, ','),
