@@ -188,3 +188,33 @@ async fn full_log_breaks_no_answer_and_is_counted() {
     let hits = "SELECT count(*) FROM hits";
     assert_eq!(database.count(hits, &[]).await, 20 - lost);
 }
+
+#[tokio::test]
+async fn hit_that_is_accepted_at_the_second_try_repeats_nothing() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database).write();
+    let sample = Sample::with_consent(&installation, &database).await;
+    // Refused at once, and refused once more when it is replayed in a batch; accepted by itself.
+    database
+        .execute(
+            "CREATE SEQUENCE tries; GRANT USAGE ON SEQUENCE tries TO PUBLIC;
+             CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN
+                 IF nextval('tries') <= 2 THEN RAISE check_violation; END IF;
+                 RETURN NEW;
+             END $$;
+             CREATE TRIGGER refuse BEFORE INSERT ON hits FOR EACH ROW EXECUTE FUNCTION refuse();",
+        )
+        .await;
+    let _collector = installation.start_collector().await;
+    let mut visitor = Visitor::with_agent(MAIL_PROGRAM);
+
+    visitor.get(&sample.pixel()).await;
+    until_replayed(&installation).await;
+
+    let tries = "SELECT last_value FROM tries";
+    assert_eq!(database.count(tries, &[]).await, 3);
+    let people = "SELECT count(*) FROM hits WHERE class = 'human' AND duplicate_of IS NULL";
+    assert_eq!(database.count(people, &[]).await, 1);
+}

@@ -57,9 +57,6 @@ pub(super) struct Session {
     memory: Memory,
 }
 
-/// How often a batch is tried again because a message had gone: one of its messages may, another just then, hardly more.
-const REFUSALS: usize = 3;
-
 impl Recorder {
     /// Makes a recorder.
     pub fn new(
@@ -115,21 +112,17 @@ impl Recorder {
         session: &mut Session,
     ) -> Result<(), DbError> {
         let started = Instant::now();
-        let mut attempts = 0;
         let signed = self.signed(batch, now, session).await?;
         let (rows, dropped) = loop {
             self.recall(batch, session).await?;
             let (rows, dropped) = self.judge(batch, &signed, now, &mut session.memory);
-            match self.write(&rows, novelty, session).await {
-                Ok(true) => break (rows, dropped),
-                // Consent has changed meanwhile: ask again.
-                Ok(false) => session.memory.forget(),
-                // A message has gone meanwhile.
-                Err(error) if error.is_refusal() && attempts < REFUSALS => {
-                    attempts += 1;
-                    session.memory.forget();
-                }
-                Err(error) => return Err(error),
+            let written = self.write(&rows, novelty, session).await;
+            if !matches!(written, Ok(true)) {
+                // Consent has changed, or the database refuses. What is remembered tells of hits that were not written.
+                session.memory.forget();
+            }
+            if written? {
+                break (rows, dropped);
             }
         };
         if let Some(latest) = rows.iter().map(|row| row.at).max() {
