@@ -246,3 +246,52 @@ async fn sender_who_is_signed_in_is_nobodys_reader() {
     let hidden = "SELECT count(*) FROM hits WHERE class = 'self' AND message_id = $1";
     assert_eq!(database.count(hidden, &[&own.message.0]).await, 1);
 }
+
+#[tokio::test]
+async fn only_who_reads_the_mail_of_three_people_is_a_crowd() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database)
+        // Through the database: where a hit came from is not written to the log.
+        .set("collector.answer_within", "30s")
+        .write();
+    let (mut single, mut shared, mut hidden) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..3 {
+        single.push(Sample::with_consent(&installation, &database).await);
+        shared.push(Sample::with_consent(&installation, &database).await);
+        hidden.push(Sample::with_consent(&installation, &database).await);
+    }
+    let client = database.connect().await;
+    for sample in &shared {
+        let second = Sample::with_consent(&installation, &database).await;
+        client
+            .execute(
+                "INSERT INTO message_recipients VALUES ('example', $1, $2)",
+                &[&sample.message.0, &second.subject],
+            )
+            .await
+            .unwrap();
+    }
+    let _collector = installation.start_collector().await;
+    let from = |address: &str| Visitor::with_agent(MAIL_PROGRAM).header("X-Forwarded-For", address);
+
+    for (samples, mut visitor) in [
+        (&single, from("203.0.113.7")),
+        (&shared, from("203.0.113.8")),
+        // The proxy says nothing about who asks.
+        (&hidden, Visitor::with_agent(MAIL_PROGRAM)),
+    ] {
+        for sample in samples {
+            visitor.get(&sample.pixel()).await;
+        }
+    }
+
+    let crowded = "SELECT count(*) FROM hits WHERE features ? 'cr' AND message_id = ANY ($1)";
+    let traced =
+        "SELECT count(*) FROM hits WHERE features ->> 'i' <> '0' AND message_id = ANY ($1)";
+    for (samples, crowd, traces) in [(single, 1, 3), (shared, 0, 3), (hidden, 0, 0)] {
+        let messages: Vec<_> = samples.iter().map(|sample| sample.message.0).collect();
+        assert_eq!(database.count(crowded, &[&messages]).await, crowd);
+        assert_eq!(database.count(traced, &[&messages]).await, traces);
+    }
+}

@@ -255,11 +255,11 @@ impl Recorder {
         let is_own = shown
             .and_then(|session| signed.get(session))
             .is_some_and(|(by, user)| *by == controller.id && *user == recording.sender);
-        // To whom of several a message went that was hit is not known; any of them stands for it.
-        let is_crowded = recording
-            .recipients
-            .first()
-            .is_some_and(|recipient| self.crowd.notice(hit.trace.address, *recipient, now));
+        // Of a message to several people it is not known who read it: one reader of three such messages is no crowd.
+        let is_crowded = match recording.recipients.as_slice() {
+            [recipient] => self.crowd.notice(hit.trace.address, *recipient, now),
+            _ => false,
+        };
         let features = Features {
             is_own,
             is_crowded,

@@ -34,6 +34,12 @@ pub(crate) fn address(head: &RequestHead, trusted: &[IpNet]) -> Option<IpAddr> {
     client
 }
 
+/// Returns the address of the client where it is one: not that of a proxy of ours which does not say for whom it asks.
+/// Many people come from there, and nothing can be told from it.
+pub(super) fn reader(head: &RequestHead, trusted: &[IpNet]) -> Option<IpAddr> {
+    address(head, trusted).filter(|client| !trusted.iter().any(|net| net.contains(client)))
+}
+
 fn parse(text: &str) -> Option<IpAddr> {
     let text = text.trim().trim_matches('"');
     let bare = text.trim_start_matches('[').trim_end_matches(']');
@@ -67,6 +73,27 @@ mod tests {
             "10.0.0.0/8".parse().unwrap(),
         ];
         address(request.head(), &trusted).map(|address| address.to_string())
+    }
+
+    #[test]
+    fn proxy_that_does_not_say_for_whom_it_asks_is_no_reader() {
+        let reader = |fields: &[&str]| {
+            let trusted = ["10.0.0.0/8".parse().unwrap()];
+            let mut request = Request::new();
+            let head = request.head_mut();
+            head.peer_addr = Some("10.0.0.1:4000".parse().unwrap());
+            for value in fields {
+                let value = HeaderValue::from_str(value).unwrap();
+                head.headers
+                    .append(actix_http::header::X_FORWARDED_FOR, value);
+            }
+            reader(request.head(), &trusted).map(|address| address.to_string())
+        };
+
+        assert_eq!(reader(&[]), None);
+        assert_eq!(reader(&["nonsense"]), None);
+        assert_eq!(reader(&["10.2.3.4"]), None);
+        assert_eq!(reader(&["203.0.113.9"]).as_deref(), Some("203.0.113.9"));
     }
 
     #[test]

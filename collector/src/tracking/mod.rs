@@ -86,7 +86,7 @@ impl Tracking {
         } else if !self.flood.admits(message, now) {
             self.metrics.dropped(Dropped::Flood);
         } else {
-            let client = client::address(head, &self.config.collector.trusted_proxies);
+            let client = client::reader(head, &self.config.collector.trusted_proxies);
             let features = self.reducer.features(head, client, message, ordinal);
             let trace = Trace {
                 session: own::session(&head.headers),
