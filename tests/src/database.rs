@@ -209,6 +209,8 @@ pub struct Cluster {
     scratch: Scratch,
     data: PathBuf,
     socket: PathBuf,
+    /// Beside those that every cluster has.
+    settings: &'static [&'static str],
 }
 
 impl Cluster {
@@ -220,7 +222,7 @@ impl Cluster {
     pub async fn start() -> Self {
         let scratch = Scratch::new("pg");
         let data = scratch.folder("data", Some("postgres"));
-        Self::start_in(scratch, data).await
+        Self::start_in(scratch, data, &[]).await
     }
 
     /// Makes a cluster on a disk of its own, which can be filled; `None` where we may not make one.
@@ -228,10 +230,11 @@ impl Cluster {
         let scratch = Scratch::new("pg");
         scratch.small_disk("disk", DISK)?;
         let data = scratch.folder("disk/data", Some("postgres"));
-        Some(Self::start_in(scratch, data).await)
+        // It has room for no more.
+        Some(Self::start_in(scratch, data, &["max_wal_size=64MB"]).await)
     }
 
-    async fn start_in(scratch: Scratch, data: PathBuf) -> Self {
+    async fn start_in(scratch: Scratch, data: PathBuf, settings: &'static [&'static str]) -> Self {
         let socket = scratch.folder("socket", Some("postgres"));
         fs::set_permissions(&socket, fs::Permissions::from_mode(0o700)).unwrap();
         let mut initdb = as_owner("initdb");
@@ -242,10 +245,11 @@ impl Cluster {
             .arg(&data);
         run(&scratch, initdb.current_dir(scratch.path()));
         Self {
-            server: serve(&scratch, &data, &socket).await,
+            server: serve(&scratch, &data, &socket, settings).await,
             scratch,
             data,
             socket,
+            settings,
         }
     }
 
@@ -266,10 +270,11 @@ impl Cluster {
             .arg(&data);
         run(&scratch, copy.current_dir(scratch.path()));
         let replica = Self {
-            server: serve(&scratch, &data, &socket).await,
+            server: serve(&scratch, &data, &socket, self.settings).await,
             scratch,
             data,
             socket,
+            settings: self.settings,
         };
         execute(
             &self.url(),
@@ -338,7 +343,7 @@ impl Cluster {
         if self.server.is_running() {
             self.stop();
         }
-        self.server = serve(&self.scratch, &self.data, &self.socket).await;
+        self.server = serve(&self.scratch, &self.data, &self.socket, self.settings).await;
     }
 
     /// Fills the disk of a cluster that was started on a small one, to the last octet.
@@ -384,7 +389,7 @@ impl Cluster {
     }
 }
 
-async fn serve(scratch: &Scratch, data: &Path, socket: &Path) -> Server {
+async fn serve(scratch: &Scratch, data: &Path, socket: &Path, settings: &[&str]) -> Server {
     // A killed server leaves this behind.
     let _ = fs::remove_file(data.join("postmaster.pid"));
     let mut command = as_owner("postgres");
@@ -392,12 +397,13 @@ async fn serve(scratch: &Scratch, data: &Path, socket: &Path) -> Server {
     for setting in [
         "listen_addresses=",
         "max_connections=300",
-        // A small disk has room for no more.
-        "max_wal_size=64MB",
         "dynamic_shared_memory_type=mmap",
         "log_min_messages=warning",
         &format!("unix_socket_directories={}", socket.display()),
-    ] {
+    ]
+    .iter()
+    .chain(settings)
+    {
         command.arg("-c").arg(setting);
     }
     // QUIT ends the server at once, yet removes what it keeps outside of its folder.
