@@ -43,12 +43,34 @@ impl Outcome {
     }
 }
 
+/// Paths that are requested in turn, from the first again after the last. Each load goes on where the one before ended.
+#[derive(Clone)]
+pub struct Paths {
+    all: Rc<Vec<String>>,
+    next: Rc<Cell<usize>>,
+}
+
+impl Paths {
+    /// Makes the beginning of a round.
+    pub fn new(all: &Rc<Vec<String>>) -> Self {
+        Self {
+            all: Rc::clone(all),
+            next: Rc::default(),
+        }
+    }
+
+    fn next(&self) -> Option<&String> {
+        let number = self.next.get();
+        self.next.set((number + 1) % self.all.len().max(1));
+        self.all.get(number)
+    }
+}
+
 struct Shared {
     address: String,
-    paths: Rc<Vec<String>>,
+    paths: Paths,
     connections: Connections,
     end: Instant,
-    next: Cell<usize>,
     failures: Cell<u64>,
     latencies: RefCell<Vec<Duration>>,
 }
@@ -56,7 +78,7 @@ struct Shared {
 /// Requests the paths in turn from `HOST:PORT`, over so many connections at once, for a length of time.
 pub async fn run(
     address: &str,
-    paths: &Rc<Vec<String>>,
+    paths: &Paths,
     connections: Connections,
     count: usize,
     length: Duration,
@@ -64,10 +86,9 @@ pub async fn run(
     let started = Instant::now();
     let shared = Rc::new(Shared {
         address: address.to_owned(),
-        paths: Rc::clone(paths),
+        paths: paths.clone(),
         connections,
         end: started + length,
-        next: Cell::new(0),
         failures: Cell::new(0),
         latencies: RefCell::new(Vec::with_capacity(1_000_000)),
     });
@@ -91,8 +112,7 @@ async fn client(shared: &Shared) {
     let mut kept: Option<TcpStream> = None;
     let mut buffer = Vec::with_capacity(4096);
     while Instant::now() < shared.end {
-        let number = shared.next.replace(shared.next.get() + 1);
-        let Some(path) = shared.paths.get(number % shared.paths.len()) else {
+        let Some(path) = shared.paths.next() else {
             return;
         };
         let started = Instant::now();

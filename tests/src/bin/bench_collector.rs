@@ -24,7 +24,7 @@ use harness::{
     cpu::{self, Family},
     database::Database,
     installation::Installation,
-    load::{self, Connections, Outcome},
+    load::{self, Connections, Outcome, Paths},
     port::Port,
     programs,
     scratch::Scratch,
@@ -61,7 +61,7 @@ fn main() {
 struct Contender {
     name: &'static str,
     address: String,
-    paths: Rc<Vec<String>>,
+    paths: Paths,
     family: Family,
     work: Work,
 }
@@ -97,7 +97,7 @@ async fn bench() {
     let ours = |name, paths: &Rc<Vec<String>>| Contender {
         name,
         address: address.clone(),
-        paths: Rc::clone(paths),
+        paths: Paths::new(paths),
         family: Family::of(collector.id()),
         work: Work::RecordsAndSettles,
     };
@@ -106,7 +106,7 @@ async fn bench() {
         contenders.push(Contender {
             name: "nginx",
             address: format!("127.0.0.1:{nginx_port}"),
-            paths: Rc::clone(&pixels),
+            paths: Paths::new(&pixels),
             family: Family::of(nginx.id()),
             work: Work::Nothing,
         });
@@ -114,7 +114,7 @@ async fn bench() {
     contenders.push(Contender {
         name: "naive",
         address: format!("127.0.0.1:{naive_port}"),
-        paths: Rc::clone(&pixels),
+        paths: Paths::new(&pixels),
         family: Family::of(naive.id()),
         work: Work::Records,
     });
