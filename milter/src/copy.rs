@@ -274,9 +274,9 @@ impl Treatment<'_> {
             Ok(true) => return Ok(made),
             // Erased since: nothing is known of this message any more.
             Ok(false) => SkipReason::Untracked,
-            Err(Unavailable::Down) => SkipReason::Database,
+            Err(unavailable) if unavailable.is_sure() => SkipReason::Database,
             // Whether it was written down nobody knows.
-            Err(Unavailable::Failed(_)) => return Err(SkipReason::Database),
+            Err(_unavailable) => return Err(SkipReason::Database),
         };
         if let Some(claim) = self.unsettled.take() {
             claim.withdraw();

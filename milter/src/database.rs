@@ -2,7 +2,8 @@
 //! The database, as mail may use it: never waited for while it is known to be down.
 //!
 //! Design note: a circuit breaker. One failure, or one question that the deadline cut short, and every further question
-//! fails at once; a task of its own, and no message, tries once a second whether the database is back.
+//! fails at once; a task of its own, and no message, tries once a second whether the database is back. An error that the
+//! database answers with is none: else a message that it refuses would keep all others from being tracked.
 
 use std::{
     sync::{
@@ -45,6 +46,16 @@ pub(crate) struct Loan {
     lent: Option<Lent>,
     database: Database,
     is_settled: bool,
+}
+
+impl Unavailable {
+    /// Tells whether what was asked for is sure not to have happened, nor to happen yet.
+    pub(crate) fn is_sure(&self) -> bool {
+        match self {
+            Self::Down => true,
+            Self::Failed(error) => !error.is_outage(),
+        }
+    }
 }
 
 impl Database {
@@ -128,8 +139,18 @@ impl Loan {
     ) -> Result<T, Unavailable> {
         let answer = answer.map_err(Into::into);
         self.is_settled = !answer.as_ref().is_err_and(DbError::is_outage);
+        if let Err(error) = &answer
+            && self.is_settled
+        {
+            tracing::error!("the database answers with an error: {}", cause(error));
+        }
         Ok(answer?)
     }
+}
+
+/// The database's own words: never its details, which quote what was sent.
+fn cause(error: &DbError) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 impl Drop for Loan {

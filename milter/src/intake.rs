@@ -77,10 +77,7 @@ impl Intake {
             author.filter(|(controller, _)| !speaks_for_another(message, controller, config));
         Self {
             author,
-            warnings: std::mem::take(&mut control.choice.warnings)
-                .iter()
-                .map(warning_text)
-                .collect(),
+            warnings: each_once(&std::mem::take(&mut control.choice.warnings)),
             choice: control.choice,
             recipients,
             edits: Edits {
@@ -111,6 +108,16 @@ fn speaks_for_another(message: &Message, own: &Controller, config: &Config) -> b
         .filter(|field| field.is("from"))
         .map(|field| String::from_utf8_lossy(&field.unfolded()).to_ascii_lowercase())
         .any(|from| others().any(|domain| names(&from, domain)))
+}
+
+/// Returns what the user's feed keeps: a field that stands in the message a thousand times is worth one warning.
+fn each_once(warnings: &[Warning]) -> Vec<String> {
+    let mut seen = HashSet::new();
+    warnings
+        .iter()
+        .map(warning_text)
+        .filter(|warning| seen.insert(warning.clone()))
+        .collect()
 }
 
 /// Returns what the user's feed keeps of a warning: its code and what it is about.

@@ -19,6 +19,7 @@ mod fingerprint;
 mod health;
 pub mod instrument;
 mod intake;
+mod legible;
 pub mod listener;
 pub mod message;
 pub mod milter;

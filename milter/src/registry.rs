@@ -22,7 +22,7 @@ use common::{
 use crate::{
     control::{Choice, Links},
     database::{Database, Unavailable},
-    instrument::{Outcome, Record, TrackedLink},
+    instrument::{Record, TrackedLink},
     intake::Intake,
     message::Message,
     milter::Settings,
@@ -70,14 +70,16 @@ impl Draft<'_> {
         }
     }
 
-    /// Returns what is written down where the message leaves untouched after all.
-    pub(crate) fn fallback(&self, id: MessageId, record: &Record) -> Registration {
+    /// Returns what is written down where the message leaves untouched, whatever was made of it before.
+    pub(crate) fn fallback(
+        &self,
+        id: MessageId,
+        reason: SkipReason,
+        record: &Record,
+    ) -> Registration {
         let mut record = record.clone();
-        for part in &mut record.parts {
-            part.outcome = Outcome::Untouched;
-            part.pixel = false;
-        }
-        self.registration(id, Err(SkipReason::Database), &record)
+        record.take_back();
+        self.registration(id, Err(reason), &record)
     }
 
     /// Divides the draft: those who get the message as it came, together, and each of the others alone.

@@ -9,6 +9,7 @@ use encoding_rs::Encoding;
 
 use crate::{
     actions::Edits,
+    legible::legible,
     message::{HeaderField, Message},
 };
 
@@ -44,20 +45,13 @@ pub(crate) fn decoded(message: &Message, edits: &Edits) -> String {
         value: value.unwrap_or_default().to_vec(),
     };
     let text = decode_words(&String::from_utf8_lossy(&field.unfolded()));
-    text.chars()
-        .filter(|c| !c.is_control())
-        .take(SUBJECT)
-        .collect()
+    legible(&text, SUBJECT)
 }
 
 /// Returns the Message-ID field.
 pub(crate) fn message_id(message: &Message) -> Option<String> {
     let field = message.first("Message-ID")?;
-    let text: String = String::from_utf8_lossy(&field)
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(MESSAGE_ID)
-        .collect();
+    let text = legible(&String::from_utf8_lossy(&field), MESSAGE_ID);
     (!text.is_empty()).then_some(text)
 }
 

@@ -261,7 +261,7 @@ impl Treatment<'_> {
         }
         let registration = draft.registration(id, Ok(&made), &record);
         // What is true if the answer never leaves.
-        let otherwise = draft.fallback(id, &record);
+        let otherwise = draft.fallback(id, SkipReason::Database, &record);
         self.unsettled = Some(
             self.milter
                 .unanswered
@@ -271,14 +271,14 @@ impl Treatment<'_> {
             registry::register(&registration, self.settings, &self.milter.database).await;
         match registered {
             Ok(()) => {}
-            Err(Unavailable::Down) => {
+            Err(unavailable) if unavailable.is_sure() => {
                 if let Some(claim) = self.unsettled.take() {
                     claim.withdraw();
                 }
-                return Ok(self.untouched(SkipReason::Database).await);
+                return Err((SkipReason::Database, record));
             }
             // Whether it was written down nobody knows.
-            Err(Unavailable::Failed(_)) => {
+            Err(_unavailable) => {
                 self.retract(SkipReason::Database);
                 return Ok(self.untouched(SkipReason::Database).await);
             }
@@ -394,7 +394,7 @@ impl Treatment<'_> {
 
     /// Writes an untouched message down. If that fails the log still has the reason.
     async fn register_untouched(&self, draft: &Draft<'_>, reason: SkipReason, record: &Record) {
-        let registration = draft.registration(MessageId::random(), Err(reason), record);
+        let registration = draft.fallback(MessageId::random(), reason, record);
         let registered =
             registry::register(&registration, self.settings, &self.milter.database).await;
         if let Err(error) = registered {

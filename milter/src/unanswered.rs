@@ -268,12 +268,21 @@ impl Claim {
         if let Some(written) = &mut self.written {
             written.message.reason = Some(reason);
         }
-        let mut answers = 0;
+        let (mut answers, mut failures) = (0, 0);
         while answers < TRIES {
             match self.correct_once(reason).await {
                 Ok(true) => break,
                 Ok(false) => answers += 1,
-                Err(_) => {}
+                Err(Unavailable::Down) => {}
+                Err(Unavailable::Failed(error)) => {
+                    failures += 1;
+                    let is_hopeless = !error.is_outage() || failures >= TRIES;
+                    if is_hopeless && self.written.take().is_some() {
+                        // What it is to say may be what is refused; that it left untouched is not.
+                        continue;
+                    }
+                    answers += u32::from(is_hopeless);
+                }
             }
             sleep(RETRY).await;
         }

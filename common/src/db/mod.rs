@@ -125,23 +125,18 @@ impl DbError {
         )
     }
 
-    /// Tells whether the database itself fails, rather than refusing one statement for what it says.
+    /// Tells whether the database cannot be spoken with or takes no writes, rather than answering one statement with an
+    /// error: what one message says must not keep all others from it.
     pub fn is_outage(&self) -> bool {
         use diesel::result::DatabaseErrorKind as Kind;
-        !matches!(
-            self,
-            Self::Query(
-                DieselError::NotFound
-                    | DieselError::DatabaseError(
-                        Kind::CheckViolation
-                            | Kind::ForeignKeyViolation
-                            | Kind::NotNullViolation
-                            | Kind::SerializationFailure
-                            | Kind::UniqueViolation,
-                        _
-                    )
-            )
-        )
+        match self {
+            Self::Query(DieselError::DatabaseError(kind, _)) => matches!(
+                kind,
+                Kind::ClosedConnection | Kind::ReadOnlyTransaction | Kind::UnableToSendCommand
+            ),
+            Self::Query(DieselError::NotFound) => false,
+            Self::Connect(_) | Self::Migrate(_) | Self::Pool(_) | Self::Query(_) => true,
+        }
     }
 }
 

@@ -105,11 +105,9 @@ pub fn instrument_with_record(
 ) -> (Result<Instrumented, SkipReason>, Record) {
     let mut record = Record::default();
     let result = run(message, plan, &mut record, Pass::First, Ending::Checked);
+    record.cut_links();
     if result.is_err() {
-        for part in &mut record.parts {
-            part.outcome = Outcome::Untouched;
-            part.pixel = false;
-        }
+        record.take_back();
     }
     (result, record)
 }

@@ -14,6 +14,40 @@ pub struct Record {
     pub parts: Vec<PartRecord>,
     /// What the self-check found, if the edit did not pass it.
     pub flaw: Option<&'static str>,
+    /// How many links there were beyond those that are written down.
+    #[serde(skip_serializing_if = "is_none")]
+    pub more_links: usize,
+}
+
+/// The most links that are written down: twice as many as can be tracked.
+const MAX_LINKS: usize = 1_000;
+
+impl Record {
+    /// Notes that nothing was put in after all.
+    pub(crate) fn take_back(&mut self) {
+        for part in &mut self.parts {
+            part.outcome = Outcome::Untouched;
+            part.pixel = false;
+        }
+    }
+
+    /// Keeps the first links and counts the rest.
+    pub(crate) fn cut_links(&mut self) {
+        let mut room = MAX_LINKS;
+        for part in &mut self.parts {
+            self.more_links += part.links.len().saturating_sub(room);
+            part.links.truncate(room);
+            room -= part.links.len();
+        }
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over a reference"
+)]
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 /// What was done to one part.

@@ -15,7 +15,7 @@ use super::{
     text::{self, PlainEdit},
     transfer::{Decoded, LineWatch, encode_quoted_printable},
 };
-use crate::message::Message;
+use crate::{legible::legible, message::Message};
 
 /// A body part in work.
 pub(crate) struct Work<'a> {
@@ -272,13 +272,20 @@ fn text_line_end(text: &[u8], line_end: &'static [u8]) -> &'static str {
     }
 }
 
+/// The longest names that are recorded: RFC 6838, section 4.2, and RFC 2978, section 2.3.
+const MAX_MEDIA: usize = 255;
+const MAX_CHARSET: usize = 40;
+
 /// Begins the record of a part.
 pub(crate) fn part_record(part: &Part, reason: Option<PartReason>) -> PartRecord {
     PartRecord {
         path: part.path.clone(),
-        media: part.media.clone(),
+        media: legible(&part.media, MAX_MEDIA),
         transfer: part.transfer.name(),
-        charset: part.charset.clone(),
+        charset: part
+            .charset
+            .as_deref()
+            .map(|charset| legible(charset, MAX_CHARSET)),
         outcome: Outcome::Untouched,
         reason,
         pixel: false,

@@ -16,6 +16,7 @@ mod deadline;
 mod mta;
 mod outcomes;
 mod signals;
+mod strangers;
 
 use std::{
     os::unix::fs::PermissionsExt,
