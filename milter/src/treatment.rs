@@ -250,14 +250,8 @@ impl Treatment<'_> {
             Ok((Err(reason), record)) => return Err((reason, record)),
             Err(Panicked) => return Err(self.defect()),
         };
-        if !self.channel.outlet.has_room_for(made.reply.len()) {
-            return Err((SkipReason::ReplyTooLarge, record));
-        }
-        if !self.charge.add(made.reply.len()) {
-            return Err((SkipReason::Busy, record));
-        }
-        if !self.allowance.covers(made.reply.len()) {
-            return Err((SkipReason::TooLarge, record));
+        if let Err(reason) = self.admit(made.reply.len()) {
+            return Err((reason, record));
         }
         let registration = draft.registration(id, Ok(&made), &record);
         // What is true if the answer never leaves.
@@ -350,9 +344,8 @@ impl Treatment<'_> {
             Ok(parting) => parting?,
             Err(Panicked) => return Err(self.defect()),
         };
-        if !self.channel.outlet.has_room_for(parting.reply.len()) {
-            return Err((SkipReason::ReplyTooLarge, Record::default()));
-        }
+        self.admit(parting.reply.len())
+            .map_err(|reason| (reason, Record::default()))?;
         if !self.allowance.covers(parting.copy_size) {
             return Err((SkipReason::TooLarge, Record::default()));
         }
@@ -414,8 +407,10 @@ impl Treatment<'_> {
             return self.as_it_came(reason);
         }
         let rewriting = self.rewriting();
-        match bench.work(move || rewriting.unwrap()).await {
-            Ok(Some(reply)) if self.channel.outlet.has_room_for(reply.len()) => Outcome {
+        let worked = bench.work(move || rewriting.unwrap()).await;
+        self.charge.shrink_to(self.message.body.len());
+        match worked {
+            Ok(Some(reply)) if self.admit(reply.len()).is_ok() => Outcome {
                 reply,
                 claim: None,
                 fate: Fate::Unwrapped(reason),
@@ -450,6 +445,21 @@ impl Treatment<'_> {
     fn retract(&mut self, reason: SkipReason) {
         if let Some(claim) = self.unsettled.take() {
             claim.retract(reason);
+        }
+    }
+
+    /// Sees whether a reply of that size can be kept until it leaves, leaves in one write, and is not refused.
+    fn admit(&mut self, size: usize) -> Result<(), SkipReason> {
+        // What is no larger than what was sent needs no more room than Postfix has given it already.
+        let grows = size > self.message.body.len();
+        if !self.channel.outlet.has_room_for(size) {
+            Err(SkipReason::ReplyTooLarge)
+        } else if !self.charge.add(size) {
+            Err(SkipReason::Busy)
+        } else if grows && !self.allowance.covers(size) {
+            Err(SkipReason::TooLarge)
+        } else {
+            Ok(())
         }
     }
 

@@ -13,6 +13,7 @@
 )]
 
 mod deadline;
+mod limits;
 mod mta;
 mod outcomes;
 mod signals;

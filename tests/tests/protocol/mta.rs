@@ -166,12 +166,22 @@ impl Mta {
 
     /// Begins a message; `login` is that of the client, if it authenticated.
     pub(crate) async fn mail(&mut self, login: Option<&str>) -> u8 {
-        if let Some(login) = login {
-            let macros = format!("M{{auth_type}}\0PLAIN\0{{auth_authen}}\0{login}\0");
-            self.send(b'D', macros.as_bytes()).await;
-        } else {
-            self.send(b'D', b"M{mail_addr}\0x@example.com\0").await;
+        match login {
+            Some(login) => {
+                self.mail_told(&[("{auth_type}", "PLAIN"), ("{auth_authen}", login)])
+                    .await
+            }
+            None => self.mail_told(&[("{mail_addr}", "x@example.com")]).await,
         }
+    }
+
+    /// Begins a message, telling these macros.
+    pub(crate) async fn mail_told(&mut self, macros: &[(&str, &str)]) -> u8 {
+        let told: String = macros
+            .iter()
+            .map(|(name, value)| format!("{name}\0{value}\0"))
+            .collect();
+        self.send(b'D', format!("M{told}").as_bytes()).await;
         self.ask(b'M', b"<x@example.com>\0").await
     }
 
