@@ -159,24 +159,31 @@ pub(crate) async fn register(
     loan.settle(answer)
 }
 
-/// Claims the right to invite a recipient to choose; false if they were asked before.
+/// Writes a message down that invites its recipient to choose; false, and nothing is written, if they were asked before.
 ///
 /// # Errors
 ///
-/// Fails if the database does.
-pub(crate) async fn claim_invitation(
-    controller: &Controller,
+/// Fails if the database does. Then nothing may be put in.
+pub(crate) async fn register_invitation(
+    registration: &Registration,
     recipient: &Address,
     settings: &Settings,
     database: &Database,
 ) -> Result<bool, Unavailable> {
     let hash = standings::suppression_hash(&settings.keys, recipient);
     let mut loan = database.lend().await?;
-    let answer =
-        consent_requests::claim_invitation(&controller.id, &hash, Utc::now(), loan.connection())
-            .await
-            .map_err(DbError::from);
+    let answer = write_invitation(registration, &hash, settings, loan.connection()).await;
     loan.settle(answer)
+}
+
+async fn write_invitation(
+    registration: &Registration,
+    hash: &[u8],
+    settings: &Settings,
+    connection: &mut Connection,
+) -> Result<bool, DbError> {
+    save_controllers(settings, connection).await?;
+    Ok(consent_requests::invite(registration, hash, Utc::now(), connection).await?)
 }
 
 /// Writes the controllers of the configuration down, once for each configuration, before anything refers to them.

@@ -198,13 +198,10 @@ impl Treatment<'_> {
             controller,
             user,
         };
-        if decision == Decision::Skip(SkipReason::Untracked)
-            && policy::invites(&case)
-            && let Some(outcome) = self.invite(&draft).await
-        {
-            return outcome;
-        }
         let done = match decision {
+            Decision::Skip(reason @ SkipReason::Untracked) if policy::invites(&case) => {
+                self.invite(reason, &draft).await
+            }
             Decision::Skip(reason) => Err((reason, Record::default())),
             Decision::Instrument(purposes) => self.instrument(purposes, &draft).await,
             Decision::Split(lots) => self.split(&lots, &draft).await,
@@ -287,42 +284,43 @@ impl Treatment<'_> {
         })
     }
 
-    /// Puts in a line that invites the recipient to choose, and nothing else; `None` if it cannot be, or was done before.
-    async fn invite(&mut self, draft: &Draft<'_>) -> Option<Outcome> {
+    /// Puts in a line that invites the recipient to choose, and nothing else, or returns why the message must be left
+    /// untouched: for `reason` where the line has no place, or the recipient was asked before.
+    async fn invite(
+        &mut self,
+        reason: SkipReason,
+        draft: &Draft<'_>,
+    ) -> Result<Outcome, (SkipReason, Record)> {
+        let untouched = || (reason, Record::default());
         let [Some(recipient)] = draft.intake.recipients.as_slice() else {
-            return None;
+            return Err(untouched());
         };
         let bench = self.milter.workshop.bench().await;
-        let order = self.order(Purposes::default(), draft).ok()?;
+        let order = self
+            .order(Purposes::default(), draft)
+            .map_err(|_busy| untouched())?;
         let (id, rewriting) = (order.id, self.rewriting());
         let worked = bench.work(move || rewriting.instrument(&order)).await;
         self.charge.shrink_to(self.message.body.len());
-        let Ok((Ok(made), record)) = worked else {
-            return None;
+        let (made, record) = match worked {
+            Ok((Ok(made), record)) => (made, record),
+            Ok((Err(_no_place), _)) => return Err(untouched()),
+            Err(Panicked) => return Err(self.defect()),
         };
-        let size = made.reply.len();
-        if !self.charge.add(size)
-            || !self.channel.outlet.has_room_for(size)
-            || !self.allowance.covers(size)
-        {
-            return None;
-        }
-        let (settings, database) = (self.settings, &self.milter.database);
-        let claimed =
-            registry::claim_invitation(draft.controller, recipient, settings, database).await;
-        if !claimed.is_ok_and(|is_ours| is_ours) {
-            return None;
-        }
+        self.admit(made.reply.len())
+            .map_err(|_too_much| untouched())?;
         // The recipient's page finds the message by the name that the line carries.
-        let registration = draft.registration(id, Err(SkipReason::Untracked), &record);
-        match registry::register(&registration, settings, database).await {
-            Ok(()) => Some(Outcome {
+        let registration = draft.registration(id, Err(reason), &record);
+        let (settings, database) = (self.settings, &self.milter.database);
+        match registry::register_invitation(&registration, recipient, settings, database).await {
+            Ok(true) => Ok(Outcome {
                 reply: made.reply,
                 // The row claims no instrumentation.
                 claim: None,
                 fate: Fate::Invited,
             }),
-            Err(_unavailable) => Some(self.untouched(SkipReason::Database).await),
+            Ok(false) => Err(untouched()),
+            Err(_unavailable) => Err((SkipReason::Database, Record::default())),
         }
     }
 

@@ -6,7 +6,11 @@ use diesel::{QueryResult, prelude::*};
 use diesel_async::{AsyncConnection, RunQueryDsl};
 use uuid::Uuid;
 
-use super::{Connection, consent_events, schema::consent_requests};
+use super::{
+    Connection, consent_events,
+    messages::{self, Registration},
+    schema::consent_requests,
+};
 use crate::ids::{ControllerId, UserId};
 
 /// A request that was sent.
@@ -32,19 +36,24 @@ pub async fn create(request: &NewRequest<'_>, connection: &mut Connection) -> Qu
 /// How long nobody asks the same person again.
 pub const PAUSE: TimeDelta = TimeDelta::days(180);
 
-/// Claims the right to invite somebody in a message; false if somebody asked or invited them within [`PAUSE`].
+/// Claims the right to invite somebody in a message and writes the message down, or does neither; false if somebody asked
+/// or invited them within [`PAUSE`], or is at it just now.
 ///
+/// One transaction: whoever is taken for invited was, and the line in the message leads to a page that knows the message.
 /// An invitation is the organisation's: it names no user, and counts against nobody's limit.
-pub async fn claim_invitation(
-    controller: &ControllerId,
+pub async fn invite(
+    registration: &Registration,
     address_hash: &[u8],
     now: DateTime<Utc>,
     connection: &mut Connection,
 ) -> QueryResult<bool> {
+    let controller = &registration.message.controller;
     connection
         .transaction(async |connection| {
-            // Whoever asks by mail holds the same lock.
-            consent_events::lock(controller, connection).await?;
+            // Whoever asks by mail holds the same lock, and so does an import of thousands: mail does not wait for it.
+            if !consent_events::try_lock(controller, connection).await? {
+                return Ok(false);
+            }
             let since = now - PAUSE;
             if was_asked_since(controller, address_hash, since, connection).await? {
                 return Ok(false);
@@ -57,6 +66,7 @@ pub async fn claim_invitation(
                 at: now,
             };
             create(&invitation, connection).await?;
+            messages::insert(std::slice::from_ref(registration), connection).await?;
             Ok(true)
         })
         .await

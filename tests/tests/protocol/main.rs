@@ -13,6 +13,7 @@
 )]
 
 mod deadline;
+mod invitation;
 mod limits;
 mod mta;
 mod outcomes;
