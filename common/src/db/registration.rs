@@ -137,13 +137,15 @@ const WANTED: &str = ")
         FROM message, unnest(";
 
 /// A recipient whom another transaction wrote down meanwhile is neither made nor known: then the recipient of the last
-/// line is missing, which the table refuses.
-const RECIPIENTS: &str = ") AS given (address, base_address, fresh)
+/// line is missing, which the table refuses. All make recipients in the order of `subjects::find_or_create`, so that none
+/// waits for another that waits for it.
+const RECIPIENTS: &str = r#") AS given (address, base_address, fresh)
     ), made AS (
         INSERT INTO subjects (controller_id, subject_ref, address, base_address)
         SELECT controller_id, fresh, address, base_address FROM wanted
         WHERE NOT EXISTS (SELECT FROM subjects known
             WHERE known.controller_id = wanted.controller_id AND known.address = wanted.address)
+        ORDER BY address COLLATE "C"
         ON CONFLICT DO NOTHING
         RETURNING subject_ref
     ), present AS (
@@ -158,6 +160,6 @@ const RECIPIENTS: &str = ") AS given (address, base_address, fresh)
         WHERE (SELECT count(*) FROM present) < (SELECT count(*) FROM wanted)
     )
     INSERT INTO links (controller_id, message_id, ordinal, host, label)
-    SELECT controller_id, id, ordinal, host, label FROM message, unnest(";
+    SELECT controller_id, id, ordinal, host, label FROM message, unnest("#;
 
 const LINKS: &str = ") AS tracked (ordinal, host, label)";

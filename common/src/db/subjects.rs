@@ -114,8 +114,11 @@ pub async fn find_or_create(
     addresses: &[Address],
     connection: &mut Connection,
 ) -> QueryResult<Vec<SubjectRef>> {
-    let rows: Vec<New<'_>> = addresses
-        .iter()
+    // In one order, whoever makes them: else two who make the same wait for each other.
+    let mut ordered: Vec<&Address> = addresses.iter().collect();
+    ordered.sort_unstable();
+    let rows: Vec<New<'_>> = ordered
+        .into_iter()
         .map(|address| New {
             controller_id: controller.as_str(),
             subject_ref: Uuid::new_v4(),

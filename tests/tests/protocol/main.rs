@@ -17,6 +17,7 @@ mod invitation;
 mod limits;
 mod mta;
 mod outcomes;
+mod several;
 mod signals;
 mod strangers;
 
