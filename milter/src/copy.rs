@@ -66,6 +66,8 @@ struct Treatment<'a> {
     /// Remove the signature.
     edits: Edits,
     transaction: Transaction,
+    /// The row of a copy that was found, until it says why the copy is left as it is.
+    unwritten: Option<Truth>,
     /// Set while the copy is being written down as instrumented.
     unsettled: Option<Claim>,
 }
@@ -87,6 +89,7 @@ pub(crate) async fn treat(
         message: Arc::new(message),
         edits,
         transaction,
+        unwritten: None,
         unsettled: None,
     };
     let considered = tokio::time::timeout(
@@ -111,9 +114,7 @@ pub(crate) async fn treat(
             tracing::info!("{queue_id}: copy instrumented opens={opens} links={links}");
         }
         Fate::Untouched(reason) => {
-            if let Some(claim) = treatment.unsettled.take() {
-                claim.retract(reason);
-            }
+            treatment.retract(reason);
             tracing::info!("{queue_id}: copy untouched: {}", reason.code());
         }
     }
@@ -153,6 +154,7 @@ impl Treatment<'_> {
         let Some(controller) = self.settings.config.controller(&copy.user.controller()) else {
             return Ok(Fate::Foreign);
         };
+        self.unwritten = Some(copy_row(&copy));
         let reason = match self.decide(&copy, controller, recipient).await? {
             Decision::Instrument(purposes) => {
                 match self.instrument(&copy, controller, purposes).await {
@@ -263,10 +265,7 @@ impl Treatment<'_> {
         if !self.transaction.allowance().covers(made.reply.len()) {
             return Err(SkipReason::TooLarge);
         }
-        self.unsettled = Some(self.milter.unanswered.claim(Truth::Known {
-            controller: controller.id.clone(),
-            message: copy.message,
-        }));
+        self.unsettled = Some(self.milter.unanswered.claim(copy_row(copy)));
         let written = self
             .write_instrumented(copy, controller, &made, &record)
             .await;
@@ -304,11 +303,35 @@ impl Treatment<'_> {
         loan.settle(answer)
     }
 
-    async fn write_untouched(&self, copy: &Copy, reason: SkipReason) -> Result<(), Unavailable> {
+    async fn write_untouched(
+        &mut self,
+        copy: &Copy,
+        reason: SkipReason,
+    ) -> Result<(), Unavailable> {
         let controller = copy.user.controller();
         let mut loan = self.milter.database.lend().await?;
         let answer =
             messages::leave_untouched(&controller, copy.message, reason, loan.connection()).await;
-        loan.settle(answer).map(|_is_there| ())
+        loan.settle(answer)?;
+        self.unwritten = None;
+        Ok(())
+    }
+
+    /// Sees to it that the row says why the copy is left as it is, if it does not yet.
+    fn retract(&mut self, reason: SkipReason) {
+        let claim = self.unsettled.take().or_else(|| {
+            let row = self.unwritten.take()?;
+            Some(self.milter.unanswered.claim(row))
+        });
+        if let Some(claim) = claim {
+            claim.retract(reason);
+        }
+    }
+}
+
+fn copy_row(copy: &Copy) -> Truth {
+    Truth::Known {
+        controller: copy.user.controller(),
+        message: copy.message,
     }
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Messages to several recipients: written down so that programs do not block one another.
+//! Messages to several recipients: written down so that programs do not block one another, and, where they are split, so
+//! that each copy's row says what became of it.
 
-use common::config::{Config, Period};
+use common::config::{Config, MultiRecipient, Period, SmtpServer};
 use harness::{
-    database::Database,
+    database::{Database, wait_for_a_waiter},
     needs,
     site::{Said, says, user},
 };
@@ -12,6 +13,7 @@ use crate::mta::{Folder, Mta, Running, config};
 
 const ANNA: &str = "anna@example.com";
 const EWA: &str = "ewa@customer.example";
+const JAN: &str = "jan@customer.example";
 const BODY: &[u8] = b"<p>Look at <a href=\"https://shop.example.org/\">this</a>.</p>\r\n";
 const FIELDS: &[(&str, &str)] = &[
     ("From", " anna@example.com"),
@@ -84,4 +86,48 @@ async fn recipients_are_made_in_one_order_whatever_that_of_the_envelope() {
         recipients.sort();
         assert_eq!(made, recipients);
     }
+}
+
+#[tokio::test]
+async fn copy_that_is_cut_short_is_not_shown_as_one_of_several() {
+    needs!(PostgreSql);
+    let folder = Folder::new();
+    let database = Database::start().await;
+    let mut config = place(&folder, &database).await;
+    config.controllers[0].multi_recipient = MultiRecipient::Split;
+    config.milter.reinject = Some(SmtpServer {
+        host: "127.0.0.1".into(),
+        port: 1,
+    });
+    config.milter.deadline = Period::millis(4_000);
+    let milter = Running::start(config).await;
+    let mut mta = Mta::open(&milter).await;
+    let from_postfix: &[(&str, &str)] = &[("{daemon_name}", "FAIRTRACK-COPIES")];
+    // That Postfix comes by shows that there is a way back.
+    mta.mail_told(from_postfix).await;
+    mta.mail(Some(ANNA)).await;
+    let parted = send(&mut mta, &[EWA, JAN], FIELDS).await;
+    assert!(parted.iter().any(|(kind, _)| *kind == b'h'), "it is split");
+    let mut holder = database.connect().await;
+    let watcher = database.connect().await;
+    let lock = holder.transaction().await.unwrap();
+    // Consent cannot be asked; the row can be written.
+    lock.execute("LOCK TABLE consent_events IN ACCESS EXCLUSIVE MODE", &[])
+        .await
+        .unwrap();
+
+    mta.mail_told(from_postfix).await;
+    mta.recipient(&format!("<{EWA}>")).await;
+    mta.content(FIELDS, BODY).await;
+    wait_for_a_waiter(&watcher).await;
+    let frames = mta.verdict().await;
+    lock.commit().await.unwrap();
+    let stopped = milter.stop();
+    drop(mta);
+    stopped.await.unwrap();
+
+    assert_eq!(frames, [(b'a', Vec::new())]);
+    let of_the_copy = "SELECT m.reason FROM messages m JOIN copies c ON c.message_id = m.id";
+    let reason: String = watcher.query_one(of_the_copy, &[]).await.unwrap().get(0);
+    assert_eq!(reason, "deadline");
 }
