@@ -78,6 +78,7 @@ fn keep_what_needs_a_restart(old: &Config, new: &mut Config) -> Vec<&'static str
         &mut to.socket_group,
         &mut kept,
     );
+    keep("milter.journal", &from.journal, &mut to.journal, &mut kept);
     keep(
         "milter.max_in_flight",
         &from.max_in_flight,
@@ -102,11 +103,13 @@ mod tests {
         let old = Config::for_testing();
         let mut new = Config::for_testing();
         new.milter.max_sessions += 1;
+        new.milter.journal = "/elsewhere".into();
         new.milter.deadline = common::config::Period::millis(7);
 
         let kept = keep_what_needs_a_restart(&old, &mut new);
 
-        assert_eq!(kept, ["milter.max_sessions"]);
+        assert_eq!(kept, ["milter.journal", "milter.max_sessions"]);
+        assert_eq!(new.milter.journal, old.milter.journal);
         assert_eq!(new.milter.max_sessions, old.milter.max_sessions);
         assert_eq!(new.milter.deadline.0.as_millis(), 7);
     }
