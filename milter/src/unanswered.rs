@@ -191,9 +191,15 @@ impl Unanswered {
     pub(crate) async fn finish(&self) {
         let mut correcting = self.correcting.subscribe();
         let corrected = correcting.wait_for(|correcting| *correcting == 0);
-        if timeout(LAST_PATIENCE, corrected).await.is_err() {
-            tracing::warn!("some messages are shown as tracked that are not, until the next start");
+        if timeout(LAST_PATIENCE, corrected).await.is_ok() {
+            return;
         }
+        let left = *self.correcting.borrow();
+        let until = match self.lock().file {
+            Some(_) => "until the next start corrects them",
+            None => "and stay so, as there is no journal",
+        };
+        tracing::warn!("{left} messages may be shown as tracked that left as they came, {until}");
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Journal> {
@@ -258,13 +264,12 @@ impl Claim {
         if self.slot.is_none() {
             self.slot = self.all.lock().take(&self.row);
         }
-        self.all
-            .correcting
-            .send_modify(|correcting| *correcting += 1);
-        runtime.spawn(self.correct(reason));
+        let waited_for = WaitedFor::new(&self.all.correcting);
+        runtime.spawn(self.correct(reason, waited_for));
     }
 
-    async fn correct(mut self, reason: SkipReason) {
+    async fn correct(mut self, reason: SkipReason, waited_for: WaitedFor) {
+        let mut waited_for = Some(waited_for);
         if let Some(written) = &mut self.written {
             written.message.reason = Some(reason);
         }
@@ -272,7 +277,11 @@ impl Claim {
         while answers < TRIES {
             match self.correct_once(reason).await {
                 Ok(true) => break,
-                Ok(false) => answers += 1,
+                Ok(false) => {
+                    answers += 1;
+                    // There is nothing to correct so far: a program that stops need not wait for what may never come.
+                    waited_for = None;
+                }
                 Err(Unavailable::Down) => {}
                 Err(Unavailable::Failed(error)) => {
                     failures += 1;
@@ -287,9 +296,7 @@ impl Claim {
             sleep(RETRY).await;
         }
         self.close();
-        self.all
-            .correcting
-            .send_modify(|correcting| *correcting -= 1);
+        drop(waited_for);
     }
 
     /// Corrects the row; false if there is none.
@@ -316,6 +323,22 @@ impl Claim {
     fn close(&mut self) {
         self.state = State::Settled;
         self.is_leaving();
+    }
+}
+
+/// A correction that the end of the program waits for, counted while it is there.
+struct WaitedFor(watch::Sender<usize>);
+
+impl WaitedFor {
+    fn new(count: &watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count.clone())
+    }
+}
+
+impl Drop for WaitedFor {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
     }
 }
 

@@ -115,3 +115,31 @@ async fn termination_finishes_the_message_in_flight() {
     let socket = installation.milter_socket();
     assert!(!std::path::Path::new(socket.trim_start_matches("unix:")).exists());
 }
+
+/// A slot of the journal may name a message whose transaction was never committed.
+#[tokio::test]
+async fn program_that_stops_does_not_wait_for_a_row_that_is_not_there() {
+    needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database).write();
+    let mut slot = [0; 128];
+    slot[0] = 7;
+    slot[1..17].fill(0xab);
+    slot[17..24].copy_from_slice(b"example");
+    let journal = installation
+        .configuration()
+        .with_file_name("milter.journal");
+    std::fs::write(&journal, slot).unwrap();
+    let mut milter = installation.start_milter().await;
+
+    let status = milter.terminate();
+
+    assert!(status.success(), "{status}");
+    let log = milter.log().to_string();
+    assert!(!log.contains("shown as tracked"), "{log}");
+    assert_eq!(
+        std::fs::read(&journal).unwrap(),
+        slot,
+        "the next start looks again"
+    );
+}
