@@ -4,10 +4,9 @@
 //! The same functions as for mail that flows; only the health gate, the way back of split messages and the limits of a
 //! running milter are not asked.
 
-use std::{
-    fmt::{self, Display, Formatter},
-    io::Read,
-};
+mod words;
+
+use std::io::Read;
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
@@ -17,7 +16,7 @@ use common::{
     address::Address,
     config::{Controller, Part},
     consent::{Purpose, Standing},
-    db::{self, users::User},
+    db::{self, Connection, consent_requests, standings, users::User},
     ids::MessageId,
     reason::SkipReason,
 };
@@ -67,6 +66,8 @@ pub struct Explanation {
     pub purposes: Option<Purposes>,
     /// Whether each recipient would get a message of their own.
     pub split: bool,
+    /// Whether the message, left untouched otherwise, would carry one line that invites its recipient to choose.
+    pub invites: bool,
     /// Part by part and link by link.
     pub record: Option<Record>,
 }
@@ -140,23 +141,46 @@ pub async fn explain(
         recipients: recipients(&case, &facts, now),
         ..Explanation::of_a_stranger(&intake, obstacle)
     };
+    let mut try_out = |purposes| {
+        let user = facts.user.as_ref();
+        explanation.try_out(eml.message(), purposes, controller, user, settings)
+    };
     match policy::decide(&case, now) {
+        Decision::Skip(reason @ SkipReason::Untracked) if policy::invites(&case) => {
+            let has_place = try_out(Purposes::default()).is_ok();
+            explanation.invites =
+                has_place && !was_asked(&case, settings, now, &mut connection).await?;
+            explanation.reason = Some(reason);
+        }
         Decision::Skip(reason) => explanation.reason = Some(reason),
         Decision::Instrument(purposes) => {
+            explanation.reason = try_out(purposes).err();
             explanation.purposes = Some(purposes);
-            let user = facts.user.as_ref();
-            explanation.try_out(eml.message(), purposes, controller, user, settings);
         }
         Decision::Split(lots) => {
             let granted = lots.iter().flatten();
             let all = granted.fold(Purposes::default(), |all, lot| all.or(*lot));
+            explanation.reason = try_out(all).err();
             explanation.purposes = Some(all);
-            let user = facts.user.as_ref();
-            explanation.try_out(eml.message(), all, controller, user, settings);
             explanation.draw(&lots);
         }
     }
     Ok(explanation)
+}
+
+/// Tells whether the one recipient was asked or invited before, lately.
+async fn was_asked(
+    case: &Case<'_>,
+    settings: &Settings,
+    now: DateTime<Utc>,
+    connection: &mut Connection,
+) -> anyhow::Result<bool> {
+    let [Some(recipient)] = case.recipients else {
+        return Ok(false);
+    };
+    let hash = standings::suppression_hash(&settings.keys, recipient);
+    let since = now - consent_requests::PAUSE;
+    Ok(consent_requests::was_asked_since(&case.controller.id, &hash, since, connection).await?)
 }
 
 /// Whether the way back is open only a running milter knows; here it is taken to be.
@@ -220,6 +244,7 @@ impl Explanation {
             recipients: Vec::new(),
             purposes: None,
             split: false,
+            invites: false,
             record: None,
         }
     }
@@ -244,7 +269,7 @@ impl Explanation {
         controller: &Controller,
         user: Option<&User>,
         settings: &Settings,
-    ) {
+    ) -> Result<(), SkipReason> {
         let plan = Plan {
             controller,
             keys: &settings.keys,
@@ -254,8 +279,8 @@ impl Explanation {
             links: purposes.links,
         };
         let (instrumented, record) = instrument::instrument_with_record(message, &plan);
-        self.reason = instrumented.err();
         self.record = Some(record);
+        instrumented.map(|_instrumented| ())
     }
 }
 
@@ -269,143 +294,4 @@ impl From<&User> for Settled {
             remember_choice: user.remember_choice,
         }
     }
-}
-
-impl Display for Explanation {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match (self.reason, self.purposes) {
-            (None, Some(_)) if self.split => {
-                let copies = self
-                    .recipients
-                    .iter()
-                    .filter(|recipient| recipient.copy.is_some());
-                writeln!(
-                    f,
-                    "This message would be split: a message to each recipient, {} of {} instrumented.",
-                    copies.count(),
-                    self.recipients.len()
-                )?;
-            }
-            (None, Some(purposes)) => {
-                writeln!(f, "This message would be instrumented: {purposes}.")?
-            }
-            (reason, _) => writeln!(
-                f,
-                "This message would be left untouched: {}.",
-                reason.map_or("no-user", SkipReason::code)
-            )?,
-        }
-        match (&self.login, &self.controller) {
-            (Some(login), Some(controller)) => {
-                writeln!(f, "User: {login} of controller {controller}.")?;
-            }
-            _ => writeln!(f, "User: the domain of the login belongs to no controller.")?,
-        }
-        match &self.user {
-            Some(user) => writeln!(
-                f,
-                "Settings: {}, opens {}, links {}, links in plain text {}.",
-                if user.enabled { "enabled" } else { "disabled" },
-                word(user.opens),
-                word(user.links),
-                word(user.text_links)
-            )?,
-            None => writeln!(f, "Settings: none yet, so that everything is off.")?,
-        }
-        self.fmt_choice(f)?;
-        match self.obstacle {
-            Some(obstacle) => writeln!(
-                f,
-                "Kind of message: never instrumented ({}).",
-                obstacle.code()
-            )?,
-            None => writeln!(f, "Kind of message: may be instrumented.")?,
-        }
-        for recipient in &self.recipients {
-            let say = |allowed: Option<bool>| match allowed {
-                None => "not asked",
-                Some(true) => "allowed",
-                Some(false) => "not allowed",
-            };
-            write!(
-                f,
-                "Recipient {}: opens {}, clicks {}",
-                recipient.address,
-                say(recipient.open),
-                say(recipient.click)
-            )?;
-            match (recipient.copy, recipient.reason) {
-                (Some(purposes), _) => writeln!(f, "; gets a copy instrumented for {purposes}.")?,
-                (None, Some(reason)) => {
-                    writeln!(f, "; gets the message as it came ({}).", reason.code())?;
-                }
-                (None, None) => writeln!(f, ".")?,
-            }
-        }
-        self.record
-            .as_ref()
-            .map_or(Ok(()), |record| fmt_record(record, f))
-    }
-}
-
-impl Explanation {
-    fn fmt_choice(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if policy::is_made(&self.choice) {
-            let opens = self.choice.opens.map_or("as set", word);
-            let links = json_word(&self.choice.links);
-            writeln!(
-                f,
-                "The message itself says: opens {opens}, links {}{}.",
-                links.as_deref().unwrap_or("as set"),
-                if self.choice.once { ", this once" } else { "" }
-            )?;
-        } else {
-            writeln!(f, "The message itself says nothing about it.")?;
-        }
-        if self.control_edits > 0 {
-            writeln!(
-                f,
-                "Header fields changed or removed in any case: {}.",
-                self.control_edits
-            )?;
-        }
-        Ok(())
-    }
-}
-
-fn fmt_record(record: &Record, f: &mut Formatter<'_>) -> fmt::Result {
-    for part in &record.parts {
-        let outcome = json_word(&part.outcome).unwrap_or_default();
-        write!(f, "Part {} ({}): {outcome}", part.path, part.media)?;
-        if let Some(reason) = json_word(&part.reason) {
-            write!(f, ", {reason}")?;
-        }
-        writeln!(f, "{}.", if part.pixel { ", with the pixel" } else { "" })?;
-        for link in &part.links {
-            match (link.ordinal, json_word(&link.skipped)) {
-                (Some(ordinal), _) => {
-                    writeln!(f, "  Link to {}: tracked as {ordinal}.", link.host)?
-                }
-                (None, skipped) => writeln!(
-                    f,
-                    "  Link to {}: left alone ({}).",
-                    link.host,
-                    skipped.as_deref().unwrap_or("no reason")
-                )?,
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Returns the word that stands for a value in JSON, so that words and data say the same.
-fn json_word(value: &impl Serialize) -> Option<String> {
-    serde_json::to_value(value)
-        .ok()?
-        .as_str()
-        .map(str::to_owned)
-}
-
-fn word(yes: bool) -> &'static str {
-    if yes { "on" } else { "off" }
 }

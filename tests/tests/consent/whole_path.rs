@@ -160,8 +160,18 @@ async fn invitation_is_one_line_once_and_observes_nothing() {
     let milter = site.installation.start_milter().await;
     let _collector = site.installation.start_collector().await;
     let message = Message::new(ALICE, BOB).build();
+    let explain = || {
+        let arguments = ["explain", "--from", ALICE, "--to", BOB];
+        let output = site
+            .installation
+            .run("fairtrack-milter", &arguments, &message);
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let line = "One line in it would invite the recipient to choose";
 
+    assert!(explain().contains(line), "{}", explain());
     let first = site.deliver(ALICE, &[BOB], &message).await;
+    assert!(!explain().contains(line), "{}", explain());
     let ours = site.artefacts(&first);
     for (login, recipients) in [
         (ALICE, &[BOB][..]),
