@@ -19,6 +19,7 @@ pub mod listeners;
 pub mod live;
 pub mod mail;
 pub mod metrics;
+pub mod moment;
 pub mod network_lists;
 pub mod options;
 pub mod page;

@@ -7,7 +7,7 @@ use actix_web::{
     http::StatusCode,
     web::{Data, Query},
 };
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono::Utc;
 use common::{
     address::Address,
     consent::{Purpose, Scope},
@@ -21,6 +21,7 @@ use crate::{
     auth::{CheckedJson, CurrentUser},
     contacts::{page, scope},
     failure::Failure,
+    moment,
     recipient::{
         attest::{self, AttestError, Attestation},
         request::{self, Outcome, Request, RequestError},
@@ -140,7 +141,7 @@ pub async fn attest(said: CheckedJson<Said>, state: Data<State>) -> Result<HttpR
         address: address(&body.recipient)?,
         purposes: purposes(&body.purposes)?,
         scope: scope_named(&body.scope, &said.current)?,
-        given_at: time(&body.given_at).ok_or_else(|| {
+        given_at: moment::read(&body.given_at).ok_or_else(|| {
             Failure::Unprocessable("\"given_at\" must be a time or a date".into())
         })?,
         channel: body.channel.clone(),
@@ -195,16 +196,6 @@ pub async fn write(
     }
 }
 
-/// Reads a time, or a date as its beginning.
-pub fn time(text: &str) -> Option<DateTime<Utc>> {
-    let text = text.trim();
-    let whole = DateTime::parse_from_rfc3339(text).ok();
-    whole.map(|time| time.to_utc()).or_else(|| {
-        let date: NaiveDate = text.parse().ok()?;
-        Some(date.and_time(NaiveTime::MIN).and_utc())
-    })
-}
-
 fn address(text: &str) -> Result<Address, Failure> {
     Address::parse(text)
         .ok_or_else(|| Failure::Unprocessable("\"recipient\" must be a mail address".into()))
@@ -228,21 +219,4 @@ fn scope_named(name: &str, current: &CurrentUser) -> Result<Scope, Failure> {
 
 fn sender() -> String {
     "sender".into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_and_dates_are_read() {
-        let noon = "2026-05-03T12:00:00Z".parse().unwrap();
-
-        assert_eq!(time("2026-05-03T14:00:00+02:00"), Some(noon));
-        assert_eq!(
-            time(" 2026-05-03"),
-            Some("2026-05-03T00:00:00Z".parse().unwrap())
-        );
-        assert_eq!(time("3 May"), None);
-    }
 }

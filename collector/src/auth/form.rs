@@ -8,7 +8,7 @@ use actix_web::{
     dev::Payload,
     web::{Bytes, Data, Query},
 };
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use subtle::ConstantTimeEq;
 use url::form_urlencoded;
 
@@ -27,6 +27,10 @@ pub struct CheckedForm<T> {
 
 /// A form of somebody who is not signed in, sent from one of our pages.
 pub struct OwnForm<T>(pub T);
+
+/// A form with nothing but a button.
+#[derive(Deserialize)]
+pub struct Nothing {}
 
 impl<T: DeserializeOwned + 'static> FromRequest for CheckedForm<T> {
     type Error = Failure;

@@ -18,7 +18,7 @@ pub(crate) use self::site::language_of;
 pub use self::{
     cookie::{end_cookie, session_cookie, session_secret},
     current_user::{Credential, CurrentUser},
-    form::{CheckedForm, OwnForm},
+    form::{CheckedForm, Nothing, OwnForm},
     json::CheckedJson,
     site::{Visitor, controllers_at},
 };

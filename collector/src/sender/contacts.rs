@@ -17,11 +17,12 @@ use super::{
     texts::Texts,
 };
 use crate::{
-    api::contacts::{asking_failed, send, time, write},
+    api::contacts::{asking_failed, send, write},
     auth::{CheckedForm, CurrentUser},
     contacts::{page, scope},
     failure::Failure,
     layout::Layout,
+    moment,
     page::{html, see},
     recipient::{
         attest::{self, Attestation, Unfit},
@@ -161,7 +162,7 @@ pub async fn attest(state: Data<State>, form: CheckedForm<Form>) -> Result<HttpR
     let Some(address) = Address::parse(&form.recipient) else {
         return again(&current, &state, form, Trouble::Address).await;
     };
-    let Some(given_at) = time(&form.given_at) else {
+    let Some(given_at) = moment::read(&form.given_at) else {
         return again(&current, &state, form, Trouble::Unfit(Unfit::TooOld)).await;
     };
     let attestation = Attestation {

@@ -8,7 +8,7 @@ use actix_web::{
     web::{Data, Query},
 };
 use askama::Template;
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use common::{
     config::Controller,
     db::{
@@ -25,8 +25,9 @@ use super::{
 };
 use crate::{
     api::etag,
-    auth::{CheckedForm, controllers_at, secret},
+    auth::{CheckedForm, Nothing, controllers_at, secret},
     failure::Failure,
+    moment,
     page::see,
     state::State,
 };
@@ -58,10 +59,6 @@ pub struct Shown {
     #[serde(default)]
     key: String,
 }
-
-/// A form with nothing but a button.
-#[derive(Deserialize)]
-pub struct Nothing {}
 
 /// `GET /feed.atom`
 ///
@@ -103,7 +100,7 @@ pub async fn show(
         title: Feeds::of(language).feed_title,
         login: user.login,
         home: format!("{home}/"),
-        updated: time(rows.first().map_or(DateTime::UNIX_EPOCH, |row| row.at)),
+        updated: moment::written(rows.first().map_or(DateTime::UNIX_EPOCH, |row| row.at)),
         entries: rows
             .iter()
             .map(|row| entry(row, controller, language))
@@ -180,7 +177,7 @@ fn entry(row: &Notification, controller: &Controller, language: Language) -> Ent
         id: format!("{home}/notifications#{}", row.id),
         title: printable(&notification::line(row, language)),
         link,
-        updated: time(row.at),
+        updated: moment::written(row.at),
     }
 }
 
@@ -188,8 +185,4 @@ fn entry(row: &Notification, controller: &Controller, language: Language) -> Ent
 fn printable(text: &str) -> String {
     let is_fit = |c: &char| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}');
     text.chars().filter(is_fit).collect()
-}
-
-fn time(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

@@ -23,7 +23,7 @@ use super::{
     timeline::{Timeline, shown, timeline},
 };
 use crate::{
-    auth::{CheckedForm, CurrentUser},
+    auth::{CheckedForm, CurrentUser, Nothing},
     failure::Failure,
     layout::Layout,
     page::{html, see},
@@ -70,10 +70,6 @@ struct LinkRow {
 pub struct Muting {
     muted: bool,
 }
-
-/// A form with nothing but a button.
-#[derive(Deserialize)]
-pub struct Nothing {}
 
 /// `GET /messages/{id}`
 ///

@@ -19,8 +19,8 @@ use serde::Deserialize;
 use super::texts::{self, Texts};
 use crate::{
     auth::{
-        CheckedForm, Credential, CurrentUser, OwnForm, Visitor, controllers_at, end_cookie, secret,
-        session_cookie, session_secret,
+        CheckedForm, Credential, CurrentUser, Nothing, OwnForm, Visitor, controllers_at,
+        end_cookie, secret, session_cookie, session_secret,
         sign_in::{LINK_MINUTES, begin, mail_link},
     },
     failure::Failure,
@@ -67,9 +67,6 @@ pub struct Used {
     #[serde(default)]
     next: String,
 }
-
-#[derive(Deserialize)]
-pub struct Nothing {}
 
 /// `GET /sign-in`
 ///

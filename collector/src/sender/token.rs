@@ -10,17 +10,19 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::settings::{self, Fresh};
-use crate::{api::tokens::make, auth::CheckedForm, failure::Failure, page::see, state::State};
+use crate::{
+    api::tokens::make,
+    auth::{CheckedForm, Nothing},
+    failure::Failure,
+    page::see,
+    state::State,
+};
 
 /// What a new token is for.
 #[derive(Deserialize)]
 pub struct Wanted {
     name: String,
 }
-
-/// A form with nothing but a button.
-#[derive(Deserialize)]
-pub struct Nothing {}
 
 /// `POST /settings/tokens`
 ///

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     api::webhooks as acts,
-    auth::{CheckedForm, CurrentUser},
+    auth::{CheckedForm, CurrentUser, Nothing},
     failure::Failure,
     layout::Layout,
     page::{html, see},
@@ -75,10 +75,6 @@ struct DeliveryRow {
 pub struct Wanted {
     url: String,
 }
-
-/// A form with nothing but a button.
-#[derive(Deserialize)]
-pub struct Nothing {}
 
 /// A delivery to be made again.
 #[derive(Deserialize)]

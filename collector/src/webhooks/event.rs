@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What a webhook is told: a notification, with its message, in the form of Standard Webhooks.
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use common::{db::notifications_feed::Notification, language::Language};
 use serde_json::json;
 
-use crate::sender::texts::notification;
+use crate::{moment, sender::texts::notification};
 
 /// Writes the body of a delivery.
 pub fn body(row: &Notification, recipients: &[String], language: Language) -> String {
@@ -16,7 +15,7 @@ pub fn body(row: &Notification, recipients: &[String], language: Language) -> St
         .map(|host| json!({ "host": host, "text": row.label }));
     json!({
         "type": format!("message.{}", row.kind),
-        "timestamp": time(row.at),
+        "timestamp": moment::written(row.at),
         "data": {
             "notification": row.id,
             "kind": row.kind,
@@ -28,8 +27,4 @@ pub fn body(row: &Notification, recipients: &[String], language: Language) -> St
         },
     })
     .to_string()
-}
-
-fn time(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

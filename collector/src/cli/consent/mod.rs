@@ -14,7 +14,7 @@ pub mod show;
 pub mod withdraw;
 
 use anyhow::{Context as _, bail};
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use common::{
     address::Address,
@@ -27,7 +27,7 @@ use common::{
 use serde_json::Value;
 
 use super::{Context, connect};
-use crate::recipient::choose::Books;
+use crate::{moment, recipient::choose::Books};
 
 /// What to do about consent.
 #[derive(Subcommand)]
@@ -188,14 +188,8 @@ fn purpose(text: &str) -> Result<Purpose, String> {
 
 /// Returns the time that a date, or a date with a time, means.
 pub(super) fn time(text: &str) -> Result<DateTime<Utc>, String> {
-    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Ok(time.with_timezone(&Utc));
-    }
-    NaiveDate::parse_from_str(text, "%Y-%m-%d")
-        .map(|day| day.and_time(NaiveTime::MIN).and_utc())
-        .map_err(|_malformed| {
-            "a date such as 2026-11-24, or a time such as 2026-11-24T15:00:00Z".into()
-        })
+    moment::read(text)
+        .ok_or_else(|| "a date such as 2026-11-24, or a time such as 2026-11-24T15:00:00Z".into())
 }
 
 /// Returns who runs the command, as far as the system tells.
