@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use common::{
     config::{Config, Controller},
     db::{
-        controllers,
+        DbError, Transactions, controllers,
         users::{self, User},
     },
 };
@@ -85,7 +85,12 @@ pub async fn run(command: &Command, context: &Context) -> anyhow::Result<()> {
         }
         Command::Erase(login) => {
             let (controller, login) = login.resolve(&config)?;
-            if !users::erase(&controller.id, &login, &mut connection).await? {
+            let is_found = connection
+                .transaction(async |connection| -> Result<bool, DbError> {
+                    Ok(users::erase(&controller.id, &login, connection).await?)
+                })
+                .await?;
+            if !is_found {
                 bail!("no user \"{login}\"");
             }
             Vec::new()

@@ -110,14 +110,15 @@ async fn prepare(
         &mut connection,
     )
     .await?;
-    let (Some(webhook), Some(user), Some(row)) = (webhook, user, row) else {
+    let (Some(webhook), Some(user)) = (webhook, user) else {
         return Ok(Prepared::Nothing("gone"));
     };
     if !user.enabled || webhook.disabled_at.is_some() {
         return Ok(Prepared::Nothing("off"));
     }
-    let Some(message) = row.message_id.map(MessageId) else {
-        return Ok(Prepared::Nothing("gone"));
+    // A frozen message is not read; that it is frozen is told as little as any other reason.
+    let Some((message, row)) = row.and_then(|row| Some((MessageId(row.message_id?), row))) else {
+        return Ok(Prepared::Nothing("untracked"));
     };
     let purpose = match row.kind.as_str() {
         "first-click" => Purpose::Click,

@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Deleting the own account: everything that is kept of a user goes at once.
+//! Deleting the own account: everything that is kept of a user goes at once, but for what a recipient wants kept.
 
 use actix_web::{HttpResponse, web::Data};
-use common::db::users;
-use serde::Deserialize;
+use common::db::{DbError, Transactions, users};
 
 use crate::{
-    auth::{CheckedForm, end_cookie},
+    auth::{CheckedForm, Nothing, end_cookie},
     failure::Failure,
     page::see,
     state::State,
 };
-
-/// A form with nothing but a button.
-#[derive(Deserialize)]
-pub struct Nothing {}
 
 /// `POST /settings/delete`
 ///
@@ -27,12 +22,12 @@ pub async fn delete(
 ) -> Result<HttpResponse, Failure> {
     let current = form.current;
     let mut connection = state.db.get().await?;
-    users::erase(
-        current.controller_id(),
-        &current.user.login,
-        &mut connection,
-    )
-    .await?;
+    connection
+        .transaction(async |connection| -> Result<(), DbError> {
+            users::erase(current.controller_id(), &current.user.login, connection).await?;
+            Ok(())
+        })
+        .await?;
     let mut answer = see("/sign-in");
     answer
         .add_cookie(&end_cookie(&current.controller))

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Whom a user has written to, out of the newest messages on record. Those whose data are frozen are left out.
+//! Whom a user has written to, out of the newest messages on record.
+//!
+//! Those whose data are frozen are left out, and so are the messages that went to them and to others: a count must not
+//! tell of what is not shown.
 
 use chrono::{DateTime, Utc};
 use diesel::{
@@ -41,7 +44,7 @@ pub async fn of_user(
     sql_query(
         "SELECT s.subject_ref, s.address, count(*) AS messages, max(m.sent_at) AS last_sent_at \
          FROM (SELECT controller_id, id, sent_at FROM messages \
-               WHERE controller_id = $1 AND user_id = $2 ORDER BY sent_at DESC, id DESC LIMIT $7) m \
+               WHERE controller_id = $1 AND user_id = $2 AND NOT frozen ORDER BY sent_at DESC, id DESC LIMIT $7) m \
          JOIN message_recipients r ON r.controller_id = m.controller_id AND r.message_id = m.id \
          JOIN subjects s ON s.controller_id = r.controller_id AND s.subject_ref = r.subject_ref \
          WHERE NOT s.restricted AND s.address ILIKE $3 \

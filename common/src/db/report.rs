@@ -273,7 +273,7 @@ pub async fn totals(
     .await
 }
 
-/// Switches notifications about a message on or off; false if it is somebody else's, or gone.
+/// Switches notifications about a message on or off; false if it is somebody else's, gone, or frozen.
 pub async fn mute(
     controller: &ControllerId,
     user: UserId,
@@ -283,13 +283,16 @@ pub async fn mute(
 ) -> QueryResult<bool> {
     let changed = diesel::update(messages::table.find((controller.as_str(), id.0)))
         .filter(messages::user_id.eq(user.0))
+        .filter(messages::frozen.eq(false))
         .set(messages::muted.eq(muted))
         .execute(connection)
         .await?;
     Ok(changed > 0)
 }
 
-/// Deletes a message and everything recorded about it; false if it is somebody else's, or gone.
+/// Deletes a message and everything recorded about it; false if it is somebody else's, gone, or frozen.
+///
+/// What a recipient wants kept is not the sender's to delete.
 pub async fn delete(
     controller: &ControllerId,
     user: UserId,
@@ -298,6 +301,7 @@ pub async fn delete(
 ) -> QueryResult<bool> {
     let deleted = diesel::delete(messages::table.find((controller.as_str(), id.0)))
         .filter(messages::user_id.eq(user.0))
+        .filter(messages::frozen.eq(false))
         .execute(connection)
         .await?;
     Ok(deleted > 0)

@@ -41,7 +41,7 @@ enum End {
 }
 
 /// Every rule, in the order in which they are applied.
-pub const RULES: [Rule; 8] = [
+pub const RULES: [Rule; 9] = [
     Rule {
         table: "hits",
         condition: "at < $1",
@@ -53,6 +53,14 @@ pub const RULES: [Rule; 8] = [
         condition: "sent_at < $1",
         key: "controller_id, id",
         end: End::Messages,
+    },
+    // What an erased account left because a recipient had it frozen.
+    Rule {
+        table: "users",
+        condition: "login = 'erased-' || id AND created_at < $1 AND NOT EXISTS (SELECT FROM messages \
+            WHERE messages.controller_id = users.controller_id AND messages.user_id = users.id AND frozen)",
+        key: "controller_id, id",
+        end: End::Expired,
     },
     Rule {
         table: "notifications",

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `users`: people who write mail and have an account, with their settings.
 
-use diesel::{QueryResult, prelude::*};
+use diesel::{
+    QueryResult,
+    prelude::*,
+    sql_types::{Text, Uuid as SqlUuid},
+};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::{
     Connection,
-    schema::{sign_in_links, users},
+    schema::{messages, sign_in_links, users},
 };
 use crate::{
     ids::{ControllerId, UserId},
@@ -226,7 +230,8 @@ pub async fn appoint(
 
 /// Deletes a user with everything that belongs to the account; false if there is no such user.
 ///
-/// Consent events stay: they name the account by a random number, and are the recipients' proof.
+/// Consent events stay: they name the account by a random number, and are the recipients' proof. Messages that a
+/// recipient has frozen stay too, under a name that says nothing, until they are set free. Belongs into a transaction.
 pub async fn erase(
     controller: &ControllerId,
     login: &str,
@@ -240,13 +245,66 @@ pub async fn erase(
         )
         .execute(connection)
         .await?;
-    let deleted = diesel::delete(users::table)
+    let Some(user) = find(controller, login, connection).await? else {
+        return Ok(false);
+    };
+    // From here to the end of the transaction nobody freezes a message: both wait for the same lock.
+    diesel::delete(messages::table)
         .filter(
-            users::controller_id
+            messages::controller_id
                 .eq(controller.as_str())
-                .and(users::login.eq(login)),
+                .and(messages::user_id.eq(user.id))
+                .and(messages::frozen.eq(false)),
         )
         .execute(connection)
         .await?;
-    Ok(deleted > 0)
+    let frozen: i64 = messages::table
+        .filter(
+            messages::controller_id
+                .eq(controller.as_str())
+                .and(messages::user_id.eq(user.id)),
+        )
+        .count()
+        .get_result(connection)
+        .await?;
+    if frozen > 0 {
+        empty(&user, connection).await?;
+    } else {
+        diesel::delete(users::table.find((controller.as_str(), user.id)))
+            .execute(connection)
+            .await?;
+    }
+    Ok(true)
+}
+
+/// Leaves nothing of a user but the row that frozen messages hang on.
+async fn empty(user: &User, connection: &mut Connection) -> QueryResult<()> {
+    for table in [
+        "activity",
+        "api_tokens",
+        "digests",
+        "feed_keys",
+        "idempotent_answers",
+        "notifications",
+        "sessions",
+        "webhooks",
+    ] {
+        diesel::sql_query(format!(
+            "DELETE FROM {table} WHERE controller_id = $1 AND user_id = $2"
+        ))
+        .bind::<Text, _>(&user.controller_id)
+        .bind::<SqlUuid, _>(user.id)
+        .execute(connection)
+        .await?;
+    }
+    diesel::sql_query(
+        "UPDATE users SET login = 'erased-' || id, display_name = NULL, enabled = false, is_admin = false, \
+            opens = DEFAULT, links = DEFAULT, text_links = DEFAULT, notifications = DEFAULT, digest = DEFAULT, \
+            remember_choice = DEFAULT, language = NULL, time_zone = DEFAULT WHERE controller_id = $1 AND id = $2",
+    )
+    .bind::<Text, _>(&user.controller_id)
+    .bind::<SqlUuid, _>(user.id)
+    .execute(connection)
+    .await?;
+    Ok(())
 }

@@ -4,15 +4,22 @@
 use chrono::{DateTime, Utc};
 use diesel::{
     QueryResult, QueryableByName,
+    dsl::sql,
     prelude::*,
     sql_query,
-    sql_types::{BigInt, SmallInt, Text, Timestamptz, Uuid as SqlUuid},
+    sql_types::{BigInt, Bool, SmallInt, Text, Timestamptz, Uuid as SqlUuid},
 };
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::{Connection, schema::webhook_deliveries, webhooks::Webhook};
 use crate::ids::{ControllerId, UserId};
+
+/// That the message of a delivery is not frozen.
+const IS_SHOWN: &str = "EXISTS (SELECT FROM notifications n \
+    JOIN messages m ON m.controller_id = n.controller_id AND m.id = n.message_id \
+    WHERE n.controller_id = webhook_deliveries.controller_id AND n.user_id = webhook_deliveries.user_id \
+        AND n.id = webhook_deliveries.notification_id AND NOT m.frozen)";
 
 /// A delivery, as its user sees it.
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -92,7 +99,7 @@ pub async fn finish(
         .await
 }
 
-/// Returns the newest deliveries of a webhook.
+/// Returns the newest deliveries of a webhook, but for what is about frozen messages.
 pub async fn of_webhook(
     webhook: &Webhook,
     limit: i64,
@@ -105,6 +112,7 @@ pub async fn of_webhook(
                 .and(webhook_deliveries::user_id.eq(webhook.user_id))
                 .and(webhook_deliveries::webhook_id.eq(webhook.id)),
         )
+        .filter(sql::<Bool>(IS_SHOWN))
         .order((
             webhook_deliveries::created_at.desc(),
             webhook_deliveries::id.desc(),
@@ -115,7 +123,7 @@ pub async fn of_webhook(
         .await
 }
 
-/// Lets a delivery be made again, now; false if the user has none with that id.
+/// Lets a delivery be made again, now; false if the user has none with that id, or its message is frozen.
 pub async fn again(
     controller: &ControllerId,
     user: UserId,
@@ -126,6 +134,7 @@ pub async fn again(
 ) -> QueryResult<bool> {
     let key = (controller.as_str(), user.0, webhook, id);
     let changed = diesel::update(webhook_deliveries::table.find(key))
+        .filter(sql::<Bool>(IS_SHOWN))
         .set((
             webhook_deliveries::attempts.eq(0),
             webhook_deliveries::next_at.eq(now),

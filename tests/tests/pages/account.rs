@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Users with a session and an API token, and mail to report on.
 
+use std::time::{Duration, Instant};
+
 use collector::auth::secret;
-use harness::{browser::Browser, database::Database, web::Visitor};
+use harness::{browser::Browser, database::Database, log::PATIENCE, web::Visitor};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -132,6 +134,15 @@ impl Account {
             .await
             .unwrap()
             .get(0)
+    }
+}
+
+/// Waits until a query counts so many.
+pub(crate) async fn until(database: &Database, query: &str, expected: i64) {
+    let deadline = Instant::now() + PATIENCE;
+    while database.count(query, &[]).await != expected {
+        assert!(Instant::now() < deadline, "it never came to be: {query}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

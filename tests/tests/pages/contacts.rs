@@ -132,6 +132,94 @@ async fn export_has_everything_of_one_user() {
     assert_eq!(nothing["messages"], json!([]));
 }
 
+/// Somebody who has their data frozen wants them kept: the sender neither sees the message nor changes or deletes it.
+#[tokio::test]
+async fn frozen_message_is_out_of_its_senders_reach() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database).write();
+    let _collector = installation.start_collector().await;
+    let anna = Account::create(&database, "anna@example.com").await;
+    anna.send(&database, 10).await;
+    let base = installation.url();
+    // One message went to this person and to another.
+    let person = "second.person.with.a.long.name@recipient.test";
+    let client = database.connect().await;
+    let message: uuid::Uuid = client
+        .query_one(
+            "SELECT message_id FROM message_recipients r JOIN subjects s USING (controller_id, subject_ref)
+             JOIN messages m ON m.id = message_id WHERE address = $1 ORDER BY sent_at LIMIT 1",
+            &[&person],
+        )
+        .await
+        .unwrap()
+        .get(0);
+    let contacts = async || {
+        let url = format!("{base}/api/v1/contacts");
+        let answer = anna.program().get(&url).await.json();
+        let of = |address: &str| {
+            answer["contacts"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|contact| contact["address"] == address)
+                .map(|contact| contact["messages"].as_i64().unwrap())
+        };
+        (of(person), of("customer3@recipient.test"))
+    };
+    let before = contacts().await;
+    installation.ctl(&["consent", "restrict", person]);
+    let csrf = Account::csrf();
+    let fields = [("csrf", csrf.as_str()), ("muted", "true")];
+
+    let during = contacts().await;
+    for act in ["mute", "delete"] {
+        let url = format!("{base}/messages/{message}/{act}");
+        let answer = anna.browser().post_form(&url, &fields).await;
+        assert_eq!(answer.status, 404, "{act}");
+    }
+    for method in ["GET", "PATCH", "DELETE"] {
+        let url = format!("{base}/api/v1/messages/{message}");
+        let answer = anna
+            .program()
+            .send_json(method, &url, &json!({"muted": true}))
+            .await;
+        assert_eq!(answer.status, 404, "{method}");
+    }
+    // Even who leaves takes only what is theirs.
+    let left = anna
+        .browser()
+        .post_form(&format!("{base}/settings/delete"), &fields)
+        .await;
+
+    assert_eq!(before, (Some(2), Some(2)));
+    assert_eq!(during, (None, Some(1)));
+    assert_eq!(left.location().unwrap().path(), "/sign-in");
+    let kept = "SELECT count(*) FROM messages WHERE frozen AND NOT muted";
+    assert_eq!(database.count(kept, &[]).await, 2);
+    for (table, expected) in [
+        ("messages", 2),
+        ("notifications", 0),
+        ("activity", 0),
+        ("sessions", 0),
+        ("api_tokens", 0),
+        ("users", 1),
+    ] {
+        let count = format!("SELECT count(*) FROM {table}");
+        assert_eq!(database.count(&count, &[]).await, expected, "{table}");
+    }
+    let nameless = "SELECT count(*) FROM users WHERE login NOT LIKE '%anna%' AND NOT enabled";
+    assert_eq!(database.count(nameless, &[]).await, 1);
+
+    // Set free, what is left goes.
+    installation.ctl(&["retention", "run"]);
+    assert_eq!(database.count(kept, &[]).await, 2);
+    installation.ctl(&["consent", "restrict", person, "--lift"]);
+    installation.ctl(&["retention", "run"]);
+    let users = "SELECT count(*) FROM users";
+    assert_eq!(database.count(users, &[]).await, 0);
+}
+
 #[tokio::test]
 async fn deleted_account_leaves_nothing() {
     harness::needs!(PostgreSql);

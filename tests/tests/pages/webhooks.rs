@@ -13,7 +13,7 @@ use harness::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::account::Account;
+use crate::account::{Account, until};
 
 struct Hooked {
     database: Database,
@@ -64,6 +64,17 @@ async fn hooked() -> Hooked {
 }
 
 impl Hooked {
+    /// Ends the collectors.
+    fn stop(&mut self) {
+        self.collectors.clear();
+    }
+
+    /// Starts one again.
+    async fn go_on(&mut self) {
+        self.collectors
+            .push(self.installation.start_collector().await);
+    }
+
     /// Makes a notification, as a settled verdict does.
     async fn notify(&self) {
         let client = self.database.connect().await;
@@ -217,16 +228,103 @@ async fn both_secrets_sign_for_a_day_and_what_failed_is_sent_again() {
 async fn consent_is_asked_again_at_sending() {
     harness::needs!(PostgreSql);
     let mut hooked = hooked().await;
-    hooked
-        .database
-        .execute("UPDATE subjects SET restricted = true")
-        .await;
+    hooked.stop();
 
     hooked.notify().await;
+    hooked.installation.ctl(&[
+        "consent",
+        "withdraw",
+        "customer1@recipient.test",
+        "--channel",
+        "telephone",
+    ]);
+    let left = "SELECT count(*) FROM webhook_deliveries WHERE outcome IS NULL";
+    let queued = hooked.database.count(left, &[]).await;
+    // A withdrawal takes the notification away, and its delivery with it; one that came after it is not sent.
+    hooked.notify().await;
+    hooked.go_on().await;
     let shown = hooked.outcome().await;
 
+    assert_eq!(queued, 0);
     assert_eq!(shown["deliveries"][0]["outcome"], "untracked");
     assert!(hooked.receiver.take().is_none());
+}
+
+#[tokio::test]
+async fn what_is_frozen_is_neither_sent_nor_shown_and_comes_back() {
+    harness::needs!(PostgreSql);
+    let mut hooked = hooked().await;
+    hooked.notify().await;
+    hooked.receiver.next().await;
+    let before = hooked.outcome().await;
+    let delivery = &before["deliveries"][0]["id"];
+    let customer = "customer1@recipient.test";
+    let made = "SELECT count(*) FROM webhook_deliveries WHERE outcome = 'untracked'";
+
+    hooked.installation.ctl(&["consent", "restrict", customer]);
+    let frozen = hooked.show().await;
+    let refused = hooked.resend(delivery).await;
+    hooked.notify().await;
+    until(&hooked.database, made, 1).await;
+    let still = hooked.show().await;
+    hooked
+        .installation
+        .ctl(&["consent", "restrict", customer, "--lift"]);
+    let after = hooked.show().await;
+
+    assert_eq!(frozen["deliveries"], json!([]));
+    assert_eq!(refused, 404);
+    assert_eq!(still["deliveries"], json!([]));
+    assert!(hooked.receiver.take().is_none(), "it was sent");
+    assert_eq!(after["deliveries"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn delivery_of_somebody_else_is_not_sent_again() {
+    harness::needs!(PostgreSql);
+    let mut hooked = hooked().await;
+    hooked.notify().await;
+    hooked.receiver.next().await;
+    let shown = hooked.outcome().await;
+    let delivery = &shown["deliveries"][0]["id"];
+    let eve = Account::create(&hooked.database, "eve@example.com").await;
+    let base = format!("{}/api/v1/webhooks", hooked.installation.url());
+    let mut receiver = Receiver::start().await;
+    let mut own = Vec::new();
+    for account in [&eve, &hooked.anna] {
+        let made = account
+            .program()
+            .send_json("POST", &base, &json!({"url": receiver.url()}))
+            .await;
+        own.push(made.json()["id"].as_str().unwrap().to_owned());
+    }
+    let body = json!({ "delivery": delivery });
+
+    // By another user, through the own webhook and through the other's; by its owner, through another webhook.
+    for (account, webhook) in [
+        (&eve, &own[0]),
+        (&eve, &hooked.webhook),
+        (&hooked.anna, &own[1]),
+    ] {
+        let url = format!("{base}/{webhook}/resend");
+        let answer = account.program().send_json("POST", &url, &body).await;
+        assert_eq!(answer.status, 404);
+        let page = url.replace("/api/v1/webhooks", "/settings/webhooks");
+        let fields = [
+            ("csrf", Account::csrf()),
+            ("delivery", delivery.as_str().unwrap().to_owned()),
+        ];
+        let fields: Vec<(&str, &str)> = fields
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let answer = account.browser().post_form(&page, &fields).await;
+        assert_eq!(answer.status, 404);
+    }
+
+    let untouched = hooked.show().await;
+    assert_eq!(untouched["deliveries"], shown["deliveries"]);
+    assert!(receiver.take().is_none());
 }
 
 #[tokio::test]
