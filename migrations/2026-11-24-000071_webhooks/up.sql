@@ -7,6 +7,7 @@ CREATE TABLE webhooks (
     rotated_at timestamptz,
     created_at timestamptz NOT NULL,
     failing_since timestamptz,
+    failed_at timestamptz,
     disabled_at timestamptz,
     PRIMARY KEY (controller_id, user_id, id),
     FOREIGN KEY (controller_id, user_id) REFERENCES users (controller_id, id) ON DELETE CASCADE
@@ -15,6 +16,7 @@ COMMENT ON TABLE webhooks IS 'Where programs of a user want to be told of notifi
 COMMENT ON COLUMN webhooks.generation IS 'Of the secret, which is derived from it and the key file; no secret is kept';
 COMMENT ON COLUMN webhooks.rotated_at IS 'When this generation began: the one before signs too for a day';
 COMMENT ON COLUMN webhooks.failing_since IS 'When deliveries began to fail; NULL after a success';
+COMMENT ON COLUMN webhooks.failed_at IS 'When one failed last: after a long time without any, failing begins anew';
 
 CREATE TABLE webhook_deliveries (
     controller_id text NOT NULL,

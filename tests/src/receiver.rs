@@ -66,7 +66,7 @@ impl Receiver {
         format!("http://127.0.0.1:{}/hook?of=crm", self.port)
     }
 
-    /// Answers with this status from now on.
+    /// Answers with this status from now on; with 0, not at all, and holds the line.
     pub fn answer_with(&self, status: u16) {
         self.status.store(status, Ordering::SeqCst);
     }
@@ -111,12 +111,20 @@ async fn take(stream: TcpStream, status: u16) -> Option<Call> {
     let length: usize = headers.get("content-length")?.parse().ok()?;
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
+    let call = Call {
+        headers,
+        body: String::from_utf8(body).ok()?,
+    };
+    if status == 0 {
+        tokio::spawn(async move {
+            // Until whoever called gives up.
+            let _ = stream.read_u8().await;
+        });
+        return Some(call);
+    }
     let answer = format!(
         "HTTP/1.1 {status} Said\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"
     );
     stream.write_all(answer.as_bytes()).await.ok()?;
-    Some(Call {
-        headers,
-        body: String::from_utf8(body).ok()?,
-    })
+    Some(call)
 }

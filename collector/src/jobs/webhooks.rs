@@ -2,7 +2,11 @@
 //! Delivers to webhooks: whichever collector claims a delivery makes it, and it is tried again, ever more seldom, until
 //! it is taken. A receiver that took a delivery twice knows it by its `webhook-id`.
 
-use std::time::Duration;
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    future::pending,
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use common::{
@@ -14,8 +18,11 @@ use common::{
     },
     ids::{ControllerId, MessageId, UserId},
 };
-use futures_util::future::join_all;
-use tokio::time::{sleep, timeout};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use uuid::Uuid;
 
 use super::covered::is_covered;
 use crate::{
@@ -31,12 +38,14 @@ use crate::{
 pub const DISABLED: &str = "webhook-disabled";
 
 /// Deliveries that one collector makes at once.
-const AT_A_TIME: i64 = 16;
+const AT_ONCE: usize = 64;
+/// Of these, to one webhook: a receiver that takes its time keeps no others waiting.
+const OF_EACH: usize = 2;
 /// Longer than any attempt takes: then whoever claimed a delivery has died.
 const CLAIM: TimeDelta = TimeDelta::minutes(2);
 /// Nobody told us of anything, and yet something may be due.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
-/// A webhook that takes nothing for so long is switched off.
+/// A webhook that takes nothing for so long is switched off; after so long without a delivery, failing begins anew.
 const PATIENCE: TimeDelta = TimeDelta::days(3);
 /// The pauses between attempts, in seconds, as Standard Webhooks proposes them; after the last it is given up.
 const PAUSES: [i64; 8] = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000];
@@ -44,29 +53,85 @@ const PAUSES: [i64; 8] = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000];
 /// Delivers what is due, for ever.
 pub(super) async fn run(state: State) {
     let mut woken = state.live.subscribe();
+    let mut at_work = AtWork::default();
     loop {
-        match deliver_due(&state).await {
-            Ok(count) if count > 0 => continue,
-            Ok(_) => {}
-            Err(error) => tracing::debug!("webhooks are put off: {error}"),
+        if let Err(error) = at_work.start_due(&state).await {
+            tracing::debug!("webhooks are put off: {error}");
         }
-        // A notification wakes us: it may have been queued for a webhook, too.
-        if let Ok(Err(_closed_or_late)) = timeout(LONGEST_SLEEP, woken.recv()).await {
-            sleep(Duration::from_millis(100)).await;
+        tokio::select! {
+            () = at_work.one_is_done() => {}
+            // A notification wakes us: it may have been queued for a webhook, too.
+            told = timeout(LONGEST_SLEEP, woken.recv()) => {
+                if let Ok(Err(_closed_or_late)) = told {
+                    sleep(Duration::from_millis(100)).await;
+                }
+            }
         }
     }
 }
 
-async fn deliver_due(state: &State) -> Result<usize, DbError> {
-    let now = Utc::now();
-    let mut connection = state.db.get().await?;
-    let claimed = deliveries::claim(now, now + CLAIM, AT_A_TIME, &mut connection).await?;
-    drop(connection);
-    let count = claimed.len();
-    for result in join_all(claimed.iter().map(|claimed| deliver(state, claimed))).await {
-        result?;
+/// The deliveries that are being made.
+#[derive(Default)]
+struct AtWork {
+    deliveries: JoinSet<Uuid>,
+    /// How many, by webhook.
+    of_webhooks: HashMap<Uuid, usize>,
+}
+
+impl AtWork {
+    /// Starts deliveries that are due, as many as there is room for.
+    async fn start_due(&mut self, state: &State) -> Result<(), DbError> {
+        loop {
+            let room = AT_ONCE.saturating_sub(self.deliveries.len());
+            if room == 0 {
+                return Ok(());
+            }
+            let busy: Vec<Uuid> = self.of_webhooks.keys().copied().collect();
+            let now = Utc::now();
+            let mut connection = state.db.get().await?;
+            let claimed = deliveries::claim(
+                &busy,
+                i64::try_from(OF_EACH).unwrap_or(i64::MAX),
+                i64::try_from(room).unwrap_or(i64::MAX),
+                now,
+                now + CLAIM,
+                &mut connection,
+            )
+            .await?;
+            drop(connection);
+            if claimed.is_empty() {
+                return Ok(());
+            }
+            for claimed in claimed {
+                let webhook = claimed.webhook_id;
+                *self.of_webhooks.entry(webhook).or_default() += 1;
+                let state = state.clone();
+                self.deliveries.spawn(async move {
+                    if let Err(error) = deliver(&state, &claimed).await {
+                        tracing::debug!("a delivery is put off: {error}");
+                    }
+                    webhook
+                });
+            }
+        }
     }
-    Ok(count)
+
+    /// Waits until a delivery has been made, for ever if none is being made.
+    async fn one_is_done(&mut self) {
+        match self.deliveries.join_next().await {
+            Some(Ok(webhook)) => {
+                if let Entry::Occupied(mut count) = self.of_webhooks.entry(webhook) {
+                    *count.get_mut() -= 1;
+                    if *count.get() == 0 {
+                        count.remove();
+                    }
+                }
+            }
+            // Which one it was is not known any more.
+            Some(Err(_panicked)) => self.of_webhooks.clear(),
+            None => pending().await,
+        }
+    }
 }
 
 async fn deliver(state: &State, claimed: &Claimed) -> Result<(), DbError> {
@@ -171,9 +236,6 @@ async fn finish(
     let next = pause
         .filter(|_| !is_taken && !is_gone)
         .map(|pause| now + TimeDelta::seconds(*pause));
-    let is_over = webhook
-        .failing_since
-        .is_some_and(|since| now - since > PATIENCE);
     let mut connection = state.db.get().await?;
     connection
         .transaction(async |connection| -> Result<(), DbError> {
@@ -181,10 +243,11 @@ async fn finish(
             deliveries::finish(claimed, &word, delivered, next, connection).await?;
             if is_taken {
                 webhooks::succeed(webhook, connection).await?;
-            } else {
-                webhooks::fail(webhook, now, connection).await?;
+                return Ok(());
             }
-            if is_gone || (is_over && !is_taken) {
+            let since = webhooks::fail(webhook, now - PATIENCE, now, connection).await?;
+            let is_over = since.is_some_and(|since| now - since > PATIENCE);
+            if is_gone || is_over {
                 webhooks::disable(webhook, DISABLED, now, connection).await?;
             }
             Ok(())

@@ -360,6 +360,7 @@ diesel::table! {
         disabled_at -> Nullable<Timestamptz>,
     }
 }
+        failed_at -> Nullable<Timestamptz>,
 
 diesel::table! {
     withdrawal_keys (controller_id, message_id) {

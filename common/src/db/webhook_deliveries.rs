@@ -7,7 +7,7 @@ use diesel::{
     dsl::sql,
     prelude::*,
     sql_query,
-    sql_types::{BigInt, Bool, SmallInt, Text, Timestamptz, Uuid as SqlUuid},
+    sql_types::{Array, BigInt, Bool, SmallInt, Text, Timestamptz, Uuid as SqlUuid},
 };
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
@@ -53,17 +53,28 @@ pub struct Claimed {
     pub attempts: i16,
 }
 
-/// Claims some deliveries that are due. Whoever claims has until `until`: then another may try.
+/// Claims some deliveries that are due, of each webhook a few, and none of the webhooks that are `busy`.
+///
+/// Whoever claims has until `until`: then another may try.
 pub async fn claim(
+    busy: &[Uuid],
+    of_each: i64,
+    limit: i64,
     now: DateTime<Utc>,
     until: DateTime<Utc>,
-    limit: i64,
     connection: &mut Connection,
 ) -> QueryResult<Vec<Claimed>> {
+    // Only the oldest are looked at, so that what a claim costs does not grow with what one receiver leaves undone; once
+    // that one is busy, the next claim sees the others.
     sql_query(
         "UPDATE webhook_deliveries d SET attempts = d.attempts + 1, tried_at = $1, next_at = $2 \
          FROM (SELECT w.controller_id, w.user_id, w.webhook_id, w.id FROM webhook_deliveries w \
-               WHERE w.next_at <= $1 ORDER BY w.next_at LIMIT $3 FOR UPDATE SKIP LOCKED) due \
+               JOIN (SELECT controller_id, user_id, webhook_id, id, \
+                        row_number() OVER (PARTITION BY webhook_id ORDER BY next_at, id) AS place \
+                     FROM (SELECT controller_id, user_id, webhook_id, id, next_at FROM webhook_deliveries \
+                           WHERE next_at <= $1 AND webhook_id <> ALL ($4) ORDER BY next_at LIMIT 1000) oldest) few \
+                   USING (controller_id, user_id, webhook_id, id) \
+               WHERE few.place <= $5 AND w.next_at <= $1 ORDER BY w.next_at LIMIT $3 FOR UPDATE OF w SKIP LOCKED) due \
          WHERE (d.controller_id, d.user_id, d.webhook_id, d.id) \
              = (due.controller_id, due.user_id, due.webhook_id, due.id) \
          RETURNING d.controller_id, d.user_id, d.webhook_id, d.id, d.notification_id, d.attempts",
@@ -71,6 +82,8 @@ pub async fn claim(
     .bind::<Timestamptz, _>(now)
     .bind::<Timestamptz, _>(until)
     .bind::<BigInt, _>(limit)
+    .bind::<Array<SqlUuid>, _>(busy)
+    .bind::<BigInt, _>(of_each)
     .load(connection)
     .await
 }

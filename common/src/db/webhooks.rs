@@ -2,14 +2,16 @@
 //! `webhooks`: where a user's programs want to be told.
 
 use chrono::{DateTime, Utc};
-use diesel::{QueryResult, prelude::*};
+use diesel::{
+    QueryResult, QueryableByName,
+    prelude::*,
+    sql_query,
+    sql_types::{Nullable, Text, Timestamptz, Uuid as SqlUuid},
+};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::{
-    Connection,
-    schema::{notifications, webhooks},
-};
+use super::{Connection, schema::webhooks, warnings};
 use crate::ids::{ControllerId, UserId};
 
 /// A webhook.
@@ -26,6 +28,12 @@ pub struct Webhook {
     pub created_at: DateTime<Utc>,
     pub failing_since: Option<DateTime<Utc>>,
     pub disabled_at: Option<DateTime<Utc>>,
+}
+
+#[derive(QueryableByName)]
+struct Failing {
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    failing_since: Option<DateTime<Utc>>,
 }
 
 /// Adds a webhook and returns it.
@@ -113,6 +121,7 @@ pub async fn switch(
         .set((
             webhooks::disabled_at.eq(disabled_at),
             webhooks::failing_since.eq(None::<DateTime<Utc>>),
+            webhooks::failed_at.eq(None::<DateTime<Utc>>),
         ))
         .execute(connection)
         .await?;
@@ -136,22 +145,36 @@ pub async fn delete(
 pub async fn succeed(webhook: &Webhook, connection: &mut Connection) -> QueryResult<usize> {
     diesel::update(webhooks::table.find((&webhook.controller_id, webhook.user_id, webhook.id)))
         .filter(webhooks::failing_since.is_not_null())
-        .set(webhooks::failing_since.eq(None::<DateTime<Utc>>))
+        .set((
+            webhooks::failing_since.eq(None::<DateTime<Utc>>),
+            webhooks::failed_at.eq(None::<DateTime<Utc>>),
+        ))
         .execute(connection)
         .await
 }
 
-/// Notes that a delivery failed, unless that is known.
+/// Notes that a delivery failed and returns since when they fail; `None` if the webhook is gone.
+///
+/// If none failed after `begun_anew`, that is since now.
 pub async fn fail(
     webhook: &Webhook,
+    begun_anew: DateTime<Utc>,
     now: DateTime<Utc>,
     connection: &mut Connection,
-) -> QueryResult<usize> {
-    diesel::update(webhooks::table.find((&webhook.controller_id, webhook.user_id, webhook.id)))
-        .filter(webhooks::failing_since.is_null())
-        .set(webhooks::failing_since.eq(now))
-        .execute(connection)
-        .await
+) -> QueryResult<Option<DateTime<Utc>>> {
+    let found: Option<Failing> = sql_query(
+        "UPDATE webhooks SET failed_at = $5, failing_since = CASE WHEN failed_at >= $4 THEN failing_since ELSE $5 END \
+         WHERE controller_id = $1 AND user_id = $2 AND id = $3 RETURNING failing_since",
+    )
+    .bind::<Text, _>(&webhook.controller_id)
+    .bind::<SqlUuid, _>(webhook.user_id)
+    .bind::<SqlUuid, _>(webhook.id)
+    .bind::<Timestamptz, _>(begun_anew)
+    .bind::<Timestamptz, _>(now)
+    .get_result(connection)
+    .await
+    .optional()?;
+    Ok(found.and_then(|found| found.failing_since))
 }
 
 /// Switches a webhook off and tells its user so, once.
@@ -168,16 +191,11 @@ pub async fn disable(
             .execute(connection)
             .await?;
     if changed > 0 {
-        diesel::insert_into(notifications::table)
-            .values((
-                notifications::controller_id.eq(&webhook.controller_id),
-                notifications::user_id.eq(webhook.user_id),
-                notifications::kind.eq("warning"),
-                notifications::detail.eq(warning),
-                notifications::at.eq(now),
-            ))
-            .execute(connection)
-            .await?;
+        let (controller, user) = (
+            ControllerId(webhook.controller_id.clone()),
+            UserId(webhook.user_id),
+        );
+        warnings::tell(&controller, user, warning, now, connection).await?;
     }
     Ok(())
 }

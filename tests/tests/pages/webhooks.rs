@@ -327,6 +327,54 @@ async fn delivery_of_somebody_else_is_not_sent_again() {
     assert!(receiver.take().is_none());
 }
 
+/// A receiver that holds the line, and has much to be told, keeps nobody else waiting.
+#[tokio::test]
+async fn slow_receiver_holds_up_no_other() {
+    harness::needs!(PostgreSql);
+    let mut hooked = hooked().await;
+    hooked.stop();
+    let mut slow = Receiver::start().await;
+    slow.answer_with(0);
+    // All of it is older, so it comes first.
+    let client = hooked.database.connect().await;
+    client
+        .execute("UPDATE webhooks SET url = $1", &[&slow.url()])
+        .await
+        .unwrap();
+    client
+        .execute(
+            "INSERT INTO notifications (controller_id, user_id, message_id, kind, ordinal, at)
+             SELECT controller_id, user_id, id, 'first-click', 1, now() FROM messages, generate_series(1, 400)
+             WHERE user_id = $1 AND links",
+            &[&hooked.anna.id],
+        )
+        .await
+        .unwrap();
+    client
+        .execute(
+            "UPDATE webhook_deliveries SET next_at = now() - interval '1 hour'",
+            &[],
+        )
+        .await
+        .unwrap();
+    client
+        .execute(
+            "INSERT INTO webhooks (controller_id, user_id, id, url, created_at)
+             VALUES ('example', $1, gen_random_uuid(), $2, now())",
+            &[&hooked.anna.id, &hooked.receiver.url()],
+        )
+        .await
+        .unwrap();
+    hooked.notify().await;
+
+    hooked.go_on().await;
+    slow.next().await;
+    // Sooner than the slow one is given up.
+    let call = tokio::time::timeout(Duration::from_secs(12), hooked.receiver.next()).await;
+
+    assert!(call.is_ok(), "it waited for the slow one");
+}
+
 #[tokio::test]
 async fn receiver_that_fails_for_days_is_switched_off_and_its_user_is_told() {
     harness::needs!(PostgreSql);
@@ -334,7 +382,9 @@ async fn receiver_that_fails_for_days_is_switched_off_and_its_user_is_told() {
     hooked.receiver.answer_with(500);
     hooked
         .database
-        .execute("UPDATE webhooks SET failing_since = now() - interval '4 days'")
+        .execute(
+            "UPDATE webhooks SET failing_since = now() - interval '4 days', failed_at = now() - interval '20 hours'",
+        )
         .await;
 
     hooked.notify().await;
@@ -347,6 +397,28 @@ async fn receiver_that_fails_for_days_is_switched_off_and_its_user_is_told() {
     assert_eq!(hooked.database.count(warnings, &[]).await, 1);
     let queued = "SELECT count(*) FROM webhook_deliveries";
     assert_eq!(hooked.database.count(queued, &[]).await, 1);
+}
+
+/// What failed weeks ago and was never tried since says nothing of today.
+#[tokio::test]
+async fn failing_begins_anew_after_a_long_time_without_a_delivery() {
+    harness::needs!(PostgreSql);
+    let mut hooked = hooked().await;
+    hooked.receiver.answer_with(500);
+    hooked
+        .database
+        .execute(
+            "UPDATE webhooks SET failing_since = now() - interval '30 days', failed_at = now() - interval '28 days'",
+        )
+        .await;
+
+    hooked.notify().await;
+    hooked.receiver.next().await;
+    let shown = hooked.outcome().await;
+
+    assert_eq!(shown["enabled"], true);
+    let fresh = "SELECT count(*) FROM webhooks WHERE failing_since > now() - interval '1 hour'";
+    assert_eq!(hooked.database.count(fresh, &[]).await, 1);
 }
 
 #[tokio::test]
