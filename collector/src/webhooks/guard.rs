@@ -36,11 +36,16 @@ pub fn read(text: &str, permitted: &[IpNet]) -> Result<Url, Refusal> {
     if text.len() > LONGEST || !url.has_host() || !is_plain {
         return Err(Refusal::Url);
     }
-    match (url.scheme(), url.host()) {
-        ("https", Some(Host::Ipv4(address))) => allow(address.into(), permitted)?,
-        ("https", Some(Host::Ipv6(address))) => allow(address.into(), permitted)?,
-        ("https", _) => {}
-        ("http", Some(Host::Ipv4(address))) if is_permitted(address.into(), permitted) => {}
+    let literal: Option<IpAddr> = match url.host() {
+        Some(Host::Ipv4(address)) => Some(address.into()),
+        Some(Host::Ipv6(address)) => Some(address.into()),
+        _ => None,
+    };
+    match (url.scheme(), literal) {
+        ("https", Some(address)) => allow(address, permitted)?,
+        ("https", None) => {}
+        // A name could lead anywhere by the time it is called.
+        ("http", Some(address)) if is_permitted(address, permitted) => {}
         ("http", _) => return Err(Refusal::Scheme),
         _ => return Err(Refusal::Url),
     }
@@ -171,12 +176,29 @@ mod tests {
             ("https://2130706433/", Refusal::Private),
             ("https://0x7f.1/", Refusal::Private),
             ("https://[::ffff:7f00:1]/", Refusal::Private),
+            ("https://[64:ff9b::7f00:1]/", Refusal::Private),
+            ("https://[2002:7f00:1::]/", Refusal::Private),
+            ("http://[::1]/", Refusal::Scheme),
+            ("http://[::ffff:127.0.0.1]/", Refusal::Scheme),
+            ("http://[2606:4700::1111]/", Refusal::Scheme),
             ("hooks", Refusal::Url),
         ] {
             assert_eq!(read(text, &none), Err(refusal), "{text}");
         }
         assert!(read("http://127.0.0.1:99/", &loopback).is_ok());
         assert!(read("http://10.0.0.1/", &loopback).is_err());
+        // The same address in other clothes is the same; one that only carries it is not.
+        assert!(read("http://[::ffff:127.0.0.1]:99/", &loopback).is_ok());
+        for text in [
+            "http://[64:ff9b::7f00:1]/",
+            "http://[2002:7f00:1::]/",
+            "http://[::127.0.0.1]/",
+        ] {
+            assert_eq!(read(text, &loopback), Err(Refusal::Scheme), "{text}");
+        }
+        let six: [IpNet; 1] = ["::1/128".parse().unwrap()];
+        assert!(read("http://[::1]:99/", &six).is_ok());
+        assert_eq!(read("http://127.0.0.1/", &six), Err(Refusal::Scheme));
     }
 
     #[tokio::test]

@@ -438,6 +438,8 @@ async fn nothing_around_us_is_called() {
         receiver.url().replace("http:", "https:"),
         "https://169.254.169.254/latest".into(),
         "https://[::1]/".into(),
+        "http://[::1]/".into(),
+        "https://[::ffff:127.0.0.1]/".into(),
         "file:///etc/passwd".into(),
     ] {
         let answer = anna
