@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! The daily summary: what the report shows of the last day, in words, as text and as HTML.
+//! The daily summary: what the report shows of a span of time, in words, as text and as HTML.
 
 use askama::Template;
 use chrono::{DateTime, Utc};
@@ -30,6 +30,13 @@ struct Html<'a> {
     settings: &'a str,
 }
 
+/// What a summary tells of: from a moment to just before another.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Span {
+    pub since: DateTime<Utc>,
+    pub until: DateTime<Utc>,
+}
+
 struct Line {
     time: String,
     text: String,
@@ -42,6 +49,7 @@ pub fn write(
     controller: &Controller,
     totals: Totals,
     news: &[Notification],
+    span: Span,
     now: DateTime<Utc>,
 ) -> Option<Outgoing> {
     if totals.opens == 0 && totals.clicks == 0 && news.is_empty() {
@@ -71,6 +79,8 @@ pub fn write(
     let number = |n: i64| locale.number(u32::try_from(n).unwrap_or(u32::MAX));
     let summary = f
         .summary
+        .replace("{since}", &locale.time(span.since, now))
+        .replace("{until}", &locale.time(span.until, now))
         .replace("{opens}", &number(totals.opens))
         .replace("{clicks}", &number(totals.clicks));
     let subject = f.digest_subject;

@@ -43,6 +43,17 @@ pub enum MailError {
     Send(#[from] lettre::transport::smtp::Error),
 }
 
+impl MailError {
+    /// Tells whether the same message would fail again.
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Address | Self::Build(_) => true,
+            Self::Server(_) => false,
+            Self::Send(error) => error.is_permanent(),
+        }
+    }
+}
+
 /// RFC 3834, section 5: tells other programs not to answer, and our own milter not to touch.
 #[derive(Clone)]
 struct AutoSubmitted;

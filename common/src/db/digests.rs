@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! `digests`: the last day whose summary each user got.
+//! `digests`: how far each user was told in daily summaries, and which collector is at the next.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::{
     QueryResult, QueryableByName,
     prelude::*,
     sql_query,
-    sql_types::{BigInt, Date, Text, Timestamptz, Uuid as SqlUuid},
+    sql_types::{BigInt, Date, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid},
 };
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
@@ -27,10 +27,24 @@ pub struct Totals {
     pub clicks: i64,
 }
 
-/// Returns enabled users who want a summary, in order from after the one given on, with the last day they had.
+/// A day's summary that is ours to mail.
+#[derive(Clone, Copy, Debug, QueryableByName)]
+pub struct Claimed {
+    /// Until when the user was told; `None` before the first summary.
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    pub told_until: Option<DateTime<Utc>>,
+    /// Attempts in a row that failed before this one.
+    #[diesel(sql_type = SmallInt)]
+    pub failures: i16,
+}
+
+/// Returns enabled users who want a summary and whom no collector is at, with the last day that is done.
+///
+/// They come in order, from after the one given on.
 pub async fn wanted(
     after: Option<(String, Uuid)>,
     limit: i64,
+    now: DateTime<Utc>,
     connection: &mut Connection,
 ) -> QueryResult<Vec<(User, Option<NaiveDate>)>> {
     let (controller, id) = after.unwrap_or_default();
@@ -41,6 +55,12 @@ pub async fn wanted(
                 .and(digests::user_id.eq(users::id))),
         )
         .filter(users::enabled.and(users::digest.eq("daily")))
+        .filter(
+            digests::next_at
+                .nullable()
+                .is_null()
+                .or(digests::next_at.nullable().le(now)),
+        )
         .filter(
             users::controller_id
                 .gt(&controller)
@@ -53,57 +73,82 @@ pub async fn wanted(
         .await
 }
 
-/// Takes a day's summary on; false if it was taken on before, by whichever program.
+/// Takes a day's summary on until a moment, after which another may; `None` if it is done, or another is at it.
 pub async fn claim(
     controller: &ControllerId,
     user: UserId,
     day: NaiveDate,
+    now: DateTime<Utc>,
+    until: DateTime<Utc>,
     connection: &mut Connection,
-) -> QueryResult<bool> {
-    let claimed = sql_query(
-        "INSERT INTO digests AS d (controller_id, user_id, day) VALUES ($1, $2, $3) \
-         ON CONFLICT (controller_id, user_id) DO UPDATE SET day = excluded.day WHERE d.day < excluded.day",
+) -> QueryResult<Option<Claimed>> {
+    sql_query(
+        "INSERT INTO digests AS d (controller_id, user_id, next_at) VALUES ($1, $2, $5) \
+         ON CONFLICT (controller_id, user_id) DO UPDATE SET next_at = excluded.next_at \
+         WHERE (d.day IS NULL OR d.day < $3) AND (d.next_at IS NULL OR d.next_at <= $4) \
+         RETURNING told_until, failures",
     )
     .bind::<Text, _>(controller.as_str())
     .bind::<SqlUuid, _>(user.0)
     .bind::<Date, _>(day)
-    .execute(connection)
-    .await?;
-    Ok(claimed > 0)
+    .bind::<Timestamptz, _>(now)
+    .bind::<Timestamptz, _>(until)
+    .get_result(connection)
+    .await
+    .optional()
 }
 
-/// Gives a day back whose summary was not mailed.
-pub async fn release(
+/// Writes down that a day is done, and until when its user is told now.
+pub async fn finish(
     controller: &ControllerId,
     user: UserId,
     day: NaiveDate,
+    told_until: Option<DateTime<Utc>>,
     connection: &mut Connection,
-) -> QueryResult<()> {
-    sql_query(
-        "UPDATE digests SET day = $3 - 1 WHERE controller_id = $1 AND user_id = $2 AND day = $3",
-    )
-    .bind::<Text, _>(controller.as_str())
-    .bind::<SqlUuid, _>(user.0)
-    .bind::<Date, _>(day)
-    .execute(connection)
-    .await?;
-    Ok(())
+) -> QueryResult<usize> {
+    diesel::update(digests::table.find((controller.as_str(), user.0)))
+        .set((
+            digests::day.eq(day),
+            digests::told_until.eq(told_until),
+            digests::next_at.eq(None::<DateTime<Utc>>),
+            digests::failures.eq(0),
+        ))
+        .execute(connection)
+        .await
 }
 
-/// Returns the totals of a user since a moment, as the report counts them.
+/// Writes down that a summary was not taken, and when to try again.
+pub async fn put_off(
+    controller: &ControllerId,
+    user: UserId,
+    next_at: DateTime<Utc>,
+    connection: &mut Connection,
+) -> QueryResult<usize> {
+    diesel::update(digests::table.find((controller.as_str(), user.0)))
+        .set((
+            digests::next_at.eq(next_at),
+            digests::failures.eq(digests::failures + 1),
+        ))
+        .execute(connection)
+        .await
+}
+
+/// Returns the totals of a user for the hours that began in a span of time, as the report counts them.
 pub async fn totals(
     controller: &ControllerId,
     user: UserId,
     since: DateTime<Utc>,
+    until: DateTime<Utc>,
     connection: &mut Connection,
 ) -> QueryResult<Totals> {
     sql_query(
         "SELECT coalesce(sum(opens), 0)::bigint AS opens, coalesce(sum(clicks), 0)::bigint AS clicks \
-         FROM activity WHERE controller_id = $1 AND user_id = $2 AND hour >= $3",
+         FROM activity WHERE controller_id = $1 AND user_id = $2 AND hour >= $3 AND hour < $4",
     )
     .bind::<Text, _>(controller.as_str())
     .bind::<SqlUuid, _>(user.0)
     .bind::<Timestamptz, _>(since)
+    .bind::<Timestamptz, _>(until)
     .get_result(connection)
     .await
 }

@@ -37,6 +37,8 @@ pub enum Reading {
     After(i64),
     /// Those before this one, the newest first.
     Before(i64),
+    /// Those of a span of time, the newest first.
+    Within(DateTime<Utc>, DateTime<Utc>),
 }
 
 /// Returns notifications of a user.
@@ -89,6 +91,14 @@ pub async fn read(
             query
                 .filter(notifications::id.lt(id))
                 .order(notifications::id.desc())
+                .load(connection)
+                .await
+        }
+        Reading::Within(since, until) => {
+            query
+                .filter(notifications::at.ge(since))
+                .filter(notifications::at.lt(until))
+                .order((notifications::at.desc(), notifications::id.desc()))
                 .load(connection)
                 .await
         }

@@ -122,7 +122,10 @@ diesel::table! {
     digests (controller_id, user_id) {
         controller_id -> Text,
         user_id -> Uuid,
-        day -> Date,
+        day -> Nullable<Date>,
+        told_until -> Nullable<Timestamptz>,
+        next_at -> Nullable<Timestamptz>,
+        failures -> Int2,
     }
 }
 
@@ -357,10 +360,10 @@ diesel::table! {
         rotated_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
         failing_since -> Nullable<Timestamptz>,
+        failed_at -> Nullable<Timestamptz>,
         disabled_at -> Nullable<Timestamptz>,
     }
 }
-        failed_at -> Nullable<Timestamptz>,
 
 diesel::table! {
     withdrawal_keys (controller_id, message_id) {
