@@ -9,9 +9,10 @@ use askama::Template;
 use chrono::{TimeDelta, Utc};
 use common::{
     config::Users,
+    consent::Purpose,
     db::{
         Connection, Transactions, acts,
-        overview::{self, UserCount},
+        overview::{self, ConsentCount, UserCount},
         report::{self as rows, Wanted},
         users, warnings,
     },
@@ -21,6 +22,7 @@ use serde_json::json;
 
 use super::{
     frame::{Place, frame, locale},
+    locale::Locale,
     marks::{Row, row},
     texts::admin::Admin as Words,
 };
@@ -42,6 +44,9 @@ const MOST_MESSAGES: i64 = 50;
 /// What is due so long ago and was not done shows that something does not work.
 const OVERDUE: TimeDelta = TimeDelta::minutes(5);
 const LONGEST_REASON: usize = 200;
+/// Fewer people than this are not counted, and more in steps of it.
+const FEW: i64 = 10;
+const STATES: [&str; 3] = ["granted", "denied", "withdrawn"];
 
 #[derive(Template)]
 #[template(path = "admin.html")]
@@ -118,16 +123,7 @@ pub async fn show(current: CurrentUser, state: Data<State>) -> Result<HttpRespon
         ],
         health: if is_well { w.well } else { w.unwell },
         is_well,
-        consents: consents
-            .into_iter()
-            .map(|row| {
-                [
-                    w.purpose(&row.purpose),
-                    w.state(&row.state),
-                    number(row.count),
-                ]
-            })
-            .collect(),
+        consents: statistics(&consents, w, &locale),
         users,
         is_listed: state.config.milter.users == Users::Listed,
         acts: newest
@@ -135,6 +131,33 @@ pub async fn show(current: CurrentUser, state: Data<State>) -> Result<HttpRespon
             .map(|act| [locale.time(act.at, now), act.actor, act.act])
             .collect(),
     })
+}
+
+/// Shows how many said what.
+///
+/// Every line is there, whether anybody said it or not, and no number tells of one person: a refusal is nobody's
+/// business, and an administrator may know who was asked today.
+fn statistics(counts: &[ConsentCount], w: &Words, locale: &Locale) -> Vec<[String; 3]> {
+    let count = |purpose: &str, state: &str| {
+        counts
+            .iter()
+            .find(|row| row.purpose == purpose && row.state == state)
+            .map_or(0, |row| row.count)
+    };
+    Purpose::ALL
+        .into_iter()
+        .flat_map(|purpose| STATES.map(|state| (purpose.code(), state)))
+        .map(|(purpose, state)| {
+            let count = count(purpose, state);
+            let number = if count < FEW {
+                w.few.replace("{n}", &locale.number(FEW))
+            } else {
+                w.at_least
+                    .replace("{n}", &locale.number(count - count % FEW))
+            };
+            [w.purpose(purpose), w.state(state), number]
+        })
+        .collect()
 }
 
 /// `POST /admin/users`: entitles somebody, or no longer.
@@ -251,5 +274,32 @@ fn admit(current: &CurrentUser, state: &State) -> Result<(), Failure> {
         Ok(())
     } else {
         Err(Failure::NotFound)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(granted: i64, denied: i64) -> Vec<[String; 3]> {
+        let row = |state: &str, count| ConsentCount {
+            purpose: "open".into(),
+            state: state.into(),
+            count,
+        };
+        let counts: Vec<_> = [row("granted", granted), row("denied", denied)]
+            .into_iter()
+            .filter(|row| row.count > 0)
+            .collect();
+        let language = common::language::Language::En;
+        statistics(&counts, Words::of(language), &Locale::new(language, "UTC"))
+    }
+
+    #[test]
+    fn one_person_more_or_less_is_not_seen() {
+        assert_eq!(shown(0, 0), shown(9, 1));
+        assert_eq!(shown(40, 0), shown(49, 9));
+        assert_eq!(shown(40, 0)[0], ["opens", "granted", "at least 40"]);
+        assert_eq!(shown(40, 0)[1], ["opens", "refused", "fewer than 10"]);
     }
 }

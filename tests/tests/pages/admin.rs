@@ -2,6 +2,7 @@
 //! The administrators' page: how much, never what; a look is recorded and told.
 
 use harness::{database::Database, installation::Installation};
+use serde_json::Value;
 
 use crate::account::Account;
 
@@ -75,7 +76,18 @@ async fn administrator_sees_counts_and_a_look_is_recorded_and_told() {
     assert_eq!(after, 1);
     assert_eq!(stranger.status, 404);
     assert!(told.contains("ticket 4711"), "{told}");
-    assert!(installation.ctl(&["audit", "verify"]).len() < 2000);
+    // Both acts stand in an unbroken chain: the attestations that `agree` wrote, and the look.
+    let chain = installation.ctl(&["audit", "verify", "--json"]);
+    let chain: Value = serde_json::from_str(&chain).unwrap();
+    let acts = chain
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|log| log["log"] == "acts")
+        .unwrap();
+    assert_eq!(acts["fault"], Value::Null);
+    let written = database.count("SELECT count(*) FROM acts", &[]).await;
+    assert_eq!(acts["entries"], written);
 
     let entitle = format!("{base}/admin/users");
     let fields = [
@@ -101,4 +113,42 @@ async fn administrator_sees_counts_and_a_look_is_recorded_and_told() {
         boss.browser().post_form(&entitle, &foreign).await.status,
         422
     );
+}
+
+/// An administrator who knows whom somebody wrote to today must not learn from a number who refused.
+#[tokio::test]
+async fn statistics_do_not_tell_of_one_refusal() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database)
+        .set("collector.administrators", vec!["boss@example.com"])
+        .write();
+    let _collector = installation.start_collector().await;
+    let anna = Account::create(&database, "anna@example.com").await;
+    let boss = Account::create(&database, "boss@example.com").await;
+    anna.send(&database, 12).await;
+    let url = format!("{}/admin", installation.url());
+    let statistics = async || {
+        let page = boss.browser().get(&url).await.text();
+        let (_, rest) = page.split_once("<h2 id=\"consents\">").unwrap();
+        rest.split_once("</section>").unwrap().0.to_owned()
+    };
+
+    let before = statistics().await;
+    anna.agree(&installation.url()).await;
+    let granted = statistics().await;
+    installation.ctl(&[
+        "consent",
+        "withdraw",
+        "customer1@recipient.test",
+        "--channel",
+        "telephone",
+    ]);
+    let refused = statistics().await;
+
+    assert!(before.contains("fewer than 10"), "{before}");
+    assert_eq!(before, granted);
+    assert_eq!(granted, refused);
+    let events = "SELECT count(*) FROM consent_events WHERE state IN ('denied', 'withdrawn')";
+    assert!(database.count(events, &[]).await > 0);
 }
