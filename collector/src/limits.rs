@@ -7,6 +7,7 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasher, Hash, RandomState},
+    net::IpAddr,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -35,6 +36,14 @@ pub struct Standing {
 struct Window {
     since: Instant,
     counts: HashMap<u64, u32>,
+}
+
+/// Returns what a client is counted under: its address, of IPv6 the half that names the network.
+pub fn network(address: Option<IpAddr>) -> Option<u64> {
+    address.map(|address| match address {
+        IpAddr::V4(address) => u64::from(address.to_bits()),
+        IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
+    })
 }
 
 /// The length of a window, in seconds.

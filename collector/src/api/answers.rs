@@ -5,7 +5,7 @@
 use std::{sync::LazyLock, time::Instant};
 
 use actix_web::{
-    Error, HttpResponse,
+    Error, HttpMessage, HttpResponse,
     body::{BodySize, BoxBody, MessageBody, to_bytes},
     dev::{ServiceRequest, ServiceResponse},
     http::{
@@ -15,14 +15,15 @@ use actix_web::{
     middleware::Next,
     web::Data,
 };
-use common::config::SignIn;
 use serde::Serialize;
 
 use super::etag;
 use crate::{
+    auth::CurrentUser,
     failure::Failure,
-    limits::{Limit, SECONDS, Standing},
+    limits::{Limit, SECONDS, Standing, network},
     state::State,
+    tracking::client_address,
 };
 
 #[derive(Serialize)]
@@ -35,25 +36,32 @@ struct Problem {
     detail: Option<String>,
 }
 
-/// Requests of one session or token in a minute.
-static LIMIT: LazyLock<Limit> = LazyLock::new(Limit::default);
+/// Requests of one user in a minute, and of those who are nobody from one network.
+static USERS: LazyLock<Limit> = LazyLock::new(Limit::default);
+static STRANGERS: LazyLock<Limit> = LazyLock::new(Limit::default);
 
 /// A longer answer has no entity tag: it is not held in memory for one.
 const LONGEST_TAGGED: u64 = 1 << 20;
 
-/// Wraps the API: counts who asks how often, turns whatever went wrong into a problem, and adds the header fields.
+/// Wraps the API: lets users in, counts who asks how often, turns whatever went wrong into a problem, and adds the header
+/// fields.
 ///
 /// # Errors
 ///
 /// Fails where the wrapped service fails.
 pub async fn answers(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let standing = standing(&request);
-    let mut response = match &standing {
-        Some(standing) if standing.is_over => request.error_response(Failure::TooOften),
-        _ => next.call(request).await?.map_into_boxed_body(),
+    let state = request
+        .app_data::<Data<State>>()
+        .ok_or(Failure::Internal("the application has no state"))?
+        .clone();
+    let (standing, failure) = admit(&mut request, &state).await;
+    let mut response = match failure {
+        _ if standing.is_over => request.error_response(Failure::TooOften),
+        Some(failure) => request.error_response(failure),
+        None => next.call(request).await?.map_into_boxed_body(),
     };
     let status = response.status();
     if status.is_client_error() || status.is_server_error() {
@@ -62,9 +70,7 @@ pub async fn answers(
         response = tag(response).await?;
     }
     let headers = response.headers_mut();
-    if let Some(standing) = standing {
-        limit_fields(&standing, headers);
-    }
+    limit_fields(&standing, headers);
     if status == StatusCode::TOO_MANY_REQUESTS && !headers.contains_key(header::RETRY_AFTER) {
         headers.insert(header::RETRY_AFTER, LONG.into());
     }
@@ -85,23 +91,27 @@ pub async fn answers(
 /// Seconds to wait where a limit is not by the minute, such as that of people asked in a day.
 const LONG: u64 = 3600;
 
-/// Counts the request under what it shows: a token, a cookie, a portal's word. Strangers share one count each, so a
-/// limit never tells whether what was shown is any good.
-fn standing(request: &ServiceRequest) -> Option<Standing> {
-    let state = request.app_data::<Data<State>>()?;
-    let headers = request.headers();
-    let portal = match &state.config.collector.sign_in {
-        SignIn::Header(name) => headers.get(name.as_str()),
-        SignIn::Mail => None,
-    };
-    let shown = [
-        headers.get(header::AUTHORIZATION),
-        portal,
-        headers.get(header::COOKIE),
-    ];
-    let shown = shown.into_iter().flatten().next()?.as_bytes();
+/// Finds out who asks and counts the request.
+///
+/// It counts under the user, whatever tokens and sessions the user has, or for a stranger under the network. What
+/// strangers do in somebody's name never counts against that user.
+async fn admit(request: &mut ServiceRequest, state: &State) -> (Standing, Option<Failure>) {
     let allowed = state.config.collector.api_limit;
-    Some(LIMIT.count(shown, allowed, Instant::now()))
+    match request.extract::<CurrentUser>().await {
+        Ok(current) => {
+            let who = (current.controller_id().clone(), current.id());
+            let standing = USERS.count(who, allowed, Instant::now());
+            // Handlers need not ask again.
+            request.extensions_mut().insert(current);
+            (standing, None)
+        }
+        Err(failure) => {
+            let trusted = &state.config.collector.trusted_proxies;
+            let client = network(client_address(request.head(), trusted));
+            let standing = STRANGERS.count(client, allowed, Instant::now());
+            (standing, Some(failure))
+        }
+    }
 }
 
 /// Says where the one who asks stands (draft-ietf-httpapi-ratelimit-headers).

@@ -33,6 +33,7 @@ use crate::{failure::Failure, state::State};
 const FORM_CONTEXT: &str = "fairtrack 2026-11 form tokens";
 
 /// The user who is asking.
+#[derive(Clone)]
 pub struct CurrentUser {
     pub user: User,
     pub controller: Controller,
@@ -40,6 +41,7 @@ pub struct CurrentUser {
 }
 
 /// What shows who is asking.
+#[derive(Clone)]
 pub enum Credential {
     /// A trusted proxy's word. `csrf` is what forms must carry.
     Proxy { csrf: String },
@@ -81,6 +83,10 @@ impl FromRequest for CurrentUser {
     fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
+            let known = request.extensions().get::<Self>().cloned();
+            if let Some(known) = known {
+                return Ok(known);
+            }
             let state = request
                 .app_data::<Data<State>>()
                 .ok_or(Failure::Internal("the application has no state"))?

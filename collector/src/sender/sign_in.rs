@@ -2,7 +2,7 @@
 //! `/sign-in`: asking for a link, and using it. A link's page shows a button, because programs that look at mail follow
 //! links; only the button uses the link up.
 
-use std::{net::IpAddr, sync::LazyLock, time::Instant};
+use std::{sync::LazyLock, time::Instant};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -25,7 +25,7 @@ use crate::{
     },
     failure::Failure,
     layout::Layout,
-    limits::Limit,
+    limits::{Limit, network},
     page::{html, see},
     state::State,
     tracking::client_address,
@@ -206,15 +206,11 @@ pub async fn leave_everywhere(
     left(&current.controller)
 }
 
-/// Counts by the client's address, which is forgotten within the minute; of IPv6 by the half that names the network.
+/// Counts by the client's network, which is forgotten within the minute.
 fn is_too_often(request: &HttpRequest, state: &State) -> bool {
     static LIMIT: LazyLock<Limit> = LazyLock::new(Limit::default);
     let collector = &state.config.collector;
-    let client = client_address(request.head(), &collector.trusted_proxies);
-    let client = client.map(|address| match address {
-        IpAddr::V4(address) => u64::from(address.to_bits()),
-        IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
-    });
+    let client = network(client_address(request.head(), &collector.trusted_proxies));
     let allowed = collector.sign_in_limit;
     LIMIT.count(client, allowed, Instant::now()).is_over
 }

@@ -144,6 +144,26 @@ async fn limits_are_told_and_kept() {
     assert_eq!(refused.json()["status"], 429);
     assert_eq!(eve.program().get(&url).await.status, 200);
 
+    // Another token or a session does not begin a new count.
+    let second = Account::of(&database, anna.id).await;
+    let mut more = Vec::new();
+    for _ in 0..12 {
+        more.push(second.program().get(&url).await.status.as_u16());
+        more.push(second.browser().get(&url).await.status.as_u16());
+    }
+    let passed = more.iter().filter(|status| **status == 200).count();
+    assert!(passed <= 10, "{more:?}");
+    // Nor does a stranger who makes up a new one each time, and that costs no user anything.
+    let mut strangers = Vec::new();
+    for number in 0..12 {
+        let token = format!("Bearer ft_{number}");
+        let mut stranger = Visitor::new().header("Authorization", &token);
+        strangers.push(stranger.get(&url).await.status.as_u16());
+    }
+    assert_eq!(strangers[0], 401);
+    assert!(strangers.contains(&429), "{strangers:?}");
+    assert_eq!(eve.program().get(&url).await.status, 200);
+
     let door = format!("{}/sign-in", installation.url());
     let mut statuses = Vec::new();
     for number in 0..8 {
