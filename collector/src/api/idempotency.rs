@@ -3,7 +3,8 @@
 //! the first answer, and nothing is done twice.
 //!
 //! A request that failed did nothing and may be made anew. An answer that holds a secret is not kept: under its name
-//! there is nothing more to be had than that it was done.
+//! there is nothing more to be had than that it was done. A request is carried through even if whoever made it goes
+//! away meanwhile, so that its name never stands for something half done.
 
 use actix_http::h1;
 use actix_web::{
@@ -12,6 +13,7 @@ use actix_web::{
     dev::{Payload, ServiceRequest, ServiceResponse},
     http::{Method, StatusCode},
     middleware::Next,
+    rt,
     web::{Bytes, Data},
 };
 use chrono::Utc;
@@ -21,8 +23,15 @@ use crate::{auth::CurrentUser, failure::Failure, state::State};
 
 const FIELD: &str = "idempotency-key";
 const LONGEST: usize = 100;
-/// Paths whose answers hold a secret.
-const SECRETIVE: [&str; 3] = ["/tokens", "/webhooks", "/rotate"];
+
+/// What marks an answer that holds a secret.
+struct Secretive;
+
+/// Marks an answer that holds a secret, so that it is not kept.
+pub(super) fn secretive(mut answer: HttpResponse) -> HttpResponse {
+    answer.extensions_mut().insert(Secretive);
+    answer
+}
 
 /// Wraps the API: does named requests once.
 ///
@@ -40,8 +49,14 @@ pub async fn once(
     let name = name.to_str().unwrap_or_default().to_owned();
     match prepare(&mut request, &name).await {
         Ok(Turn::First(task)) => {
-            let response = next.call(request).await?.map_into_boxed_body();
-            finish(task, &name, response).await
+            let call = next.call(request);
+            let carried_through = rt::spawn(async move {
+                let response = call.await?.map_into_boxed_body();
+                finish(task, &name, response).await
+            });
+            carried_through
+                .await
+                .map_err(|_panicked| Failure::Internal("a request was not carried through"))?
         }
         Ok(Turn::Again(answer)) => Ok(request.into_response(answer)),
         Err(failure) => Ok(request.error_response(failure)),
@@ -56,7 +71,6 @@ enum Turn {
 struct Task {
     current: CurrentUser,
     state: Data<State>,
-    is_secretive: bool,
 }
 
 async fn prepare(request: &mut ServiceRequest, name: &str) -> Result<Turn, Failure> {
@@ -84,11 +98,7 @@ async fn prepare(request: &mut ServiceRequest, name: &str) -> Result<Turn, Failu
         return again(kept, &hash).map(Turn::Again);
     }
     drop(connection);
-    Ok(Turn::First(Box::new(Task {
-        is_secretive: SECRETIVE.iter().any(|path| request.path().ends_with(path)),
-        current,
-        state,
-    })))
+    Ok(Turn::First(Box::new(Task { current, state })))
 }
 
 async fn finish(
@@ -97,11 +107,17 @@ async fn finish(
     response: ServiceResponse<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let named = named(&task.current, name);
-    let mut connection = task.state.db.get().await.map_err(Failure::from)?;
+    let mut connection = match task.state.db.get().await {
+        Ok(connection) => connection,
+        Err(error) => {
+            tracing::warn!("an answer was not kept: {error}");
+            return Ok(response);
+        }
+    };
     if !response.status().is_success() {
-        kept::release(named, &mut connection)
-            .await
-            .map_err(Failure::from)?;
+        if let Err(error) = kept::release(named, &mut connection).await {
+            tracing::warn!("a name was not given back: {error}");
+        }
         return Ok(response);
     }
     let (request, response) = response.into_parts();
@@ -109,11 +125,13 @@ async fn finish(
     let body = to_bytes(body)
         .await
         .map_err(|_broken| Failure::Internal("an answer was not written"))?;
-    let shown = (!task.is_secretive).then_some(&*body);
+    let is_secretive = head.extensions().contains::<Secretive>();
+    let shown = (!is_secretive).then_some(&*body);
     let status = i16::try_from(head.status().as_u16()).unwrap_or_default();
-    kept::keep(named, status, shown, &mut connection)
-        .await
-        .map_err(Failure::from)?;
+    // What was done was done: the answer is worth more than its copy.
+    if let Err(error) = kept::keep(named, status, shown, &mut connection).await {
+        tracing::warn!("an answer was not kept: {error}");
+    }
     let response = head.set_body(body).map_into_boxed_body();
     Ok(ServiceResponse::new(request, response))
 }

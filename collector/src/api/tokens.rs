@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::idempotency::secretive;
 use crate::{
     auth::{CheckedJson, CurrentUser, secret},
     failure::Failure,
@@ -79,7 +80,8 @@ pub async fn create(
     state: Data<State>,
 ) -> Result<HttpResponse, Failure> {
     let (row, token) = make(&wanted.current, &state, &wanted.body.name).await?;
-    Ok(HttpResponse::build(StatusCode::CREATED).json(TokenJson::new(row, Some(token))))
+    let answer = HttpResponse::build(StatusCode::CREATED).json(TokenJson::new(row, Some(token)));
+    Ok(secretive(answer))
 }
 
 /// `DELETE /api/v1/tokens/{id}`

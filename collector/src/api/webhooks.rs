@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::idempotency::secretive;
 use crate::{
     auth::{CheckedJson, CurrentUser},
     failure::Failure,
@@ -135,7 +136,9 @@ pub async fn create(
     state: Data<State>,
 ) -> Result<HttpResponse, Failure> {
     let row = make(&wanted.current, &state, &wanted.body.url).await?;
-    Ok(HttpResponse::build(StatusCode::CREATED).json(WebhookJson::with_secret(row, &state)))
+    let answer =
+        HttpResponse::build(StatusCode::CREATED).json(WebhookJson::with_secret(row, &state));
+    Ok(secretive(answer))
 }
 
 /// `GET /api/v1/webhooks/{id}`: with the newest deliveries.
@@ -195,7 +198,9 @@ pub async fn rotate(
     id: Path<Uuid>,
 ) -> Result<HttpResponse, Failure> {
     let row = renew(&current, &state, *id).await?;
-    Ok(HttpResponse::Ok().json(WebhookJson::with_secret(row, &state)))
+    Ok(secretive(
+        HttpResponse::Ok().json(WebhookJson::with_secret(row, &state)),
+    ))
 }
 
 /// `POST /api/v1/webhooks/{id}/resend`

@@ -32,10 +32,12 @@ pub struct Kept {
     pub body: Option<Vec<u8>>,
 }
 
-/// A claim whose program died is free again after this.
-const CLAIM_MINUTES: i64 = 5;
+/// A claim whose program died is free again after this, for the same request.
+const CLAIM: TimeDelta = TimeDelta::minutes(5);
+/// A name stands for its request for so long.
+const KEPT: TimeDelta = TimeDelta::days(1);
 
-/// Claims a name; false if another request has it.
+/// Claims a name; false if it stands for a request already.
 pub async fn claim(
     named: Named<'_>,
     request_hash: &[u8],
@@ -46,15 +48,17 @@ pub async fn claim(
         "INSERT INTO idempotent_answers AS a (controller_id, user_id, name, request_hash, claimed_at) \
          VALUES ($1, $2, $3, $4, $5) \
          ON CONFLICT (controller_id, user_id, name) DO UPDATE \
-         SET request_hash = excluded.request_hash, claimed_at = excluded.claimed_at \
-         WHERE a.status IS NULL AND a.claimed_at < $6",
+         SET request_hash = excluded.request_hash, claimed_at = excluded.claimed_at, status = NULL, body = NULL \
+         WHERE a.claimed_at < $7 \
+            OR (a.status IS NULL AND a.claimed_at < $6 AND a.request_hash = excluded.request_hash)",
     )
     .bind::<Text, _>(named.controller.as_str())
     .bind::<SqlUuid, _>(named.user.0)
     .bind::<Text, _>(named.name)
     .bind::<Binary, _>(request_hash)
     .bind::<Timestamptz, _>(now)
-    .bind::<Timestamptz, _>(now - TimeDelta::minutes(CLAIM_MINUTES))
+    .bind::<Timestamptz, _>(now - CLAIM)
+    .bind::<Timestamptz, _>(now - KEPT)
     .execute(connection)
     .await?;
     Ok(claimed > 0)

@@ -5,9 +5,10 @@
 use std::process::Command;
 
 use harness::{database::Database, installation::Installation, sink::Sink, web::Visitor};
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
-use crate::account::Account;
+use crate::account::{Account, until};
 
 #[tokio::test]
 async fn named_request_is_done_once() {
@@ -65,13 +66,118 @@ async fn name_of_a_failed_request_is_free_again_and_secrets_are_shown_once() {
         .send_json("POST", &url, &json!({"name": "CRM"}))
         .await;
     let tokens = database.count("SELECT count(*) FROM api_tokens", &[]).await;
-    let kept = "SELECT count(*) FROM idempotent_answers WHERE body IS NOT NULL";
 
     assert_eq!(refused.status, 422);
     assert_eq!(made.status, 201, "{}", made.text());
     assert_eq!(again.status, 409);
     assert_eq!(tokens, 2);
+
+    // Wherever there is a secret, and however the path is written.
+    let base = format!("{}/api/v1", installation.url());
+    let hook = json!({"url": "https://hooks.example/x"});
+    let mut named = 0;
+    let mut post = async |path: String, body: Value| {
+        named += 1;
+        let mut program = anna
+            .program()
+            .header("Idempotency-Key", &format!("secret-{named}"));
+        let answer = program
+            .send_json("POST", &format!("{base}{path}"), &body)
+            .await;
+        assert!(answer.status.is_success(), "{path}: {}", answer.text());
+        answer.json()
+    };
+    let webhook = post("/webhooks".into(), hook.clone()).await;
+    let id = webhook["id"].as_str().unwrap();
+    let secrets = [
+        webhook["secret"].clone(),
+        post("/%77ebhooks".into(), hook).await["secret"].clone(),
+        post("/%74okens".into(), json!({"name": "CRM"})).await["token"].clone(),
+        post(format!("/webhooks/{id}/%72otate"), json!({})).await["secret"].clone(),
+    ];
+    let kept = "SELECT count(*) FROM idempotent_answers WHERE body IS NOT NULL";
     assert_eq!(database.count(kept, &[]).await, 0);
+    let stored = database.dump();
+    for secret in secrets {
+        assert!(!stored.contains(secret.as_str().unwrap()));
+    }
+}
+
+#[tokio::test]
+async fn many_at_once_under_one_name_are_done_once_and_names_end() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database).write();
+    let _collector = installation.start_collector().await;
+    let anna = Account::create(&database, "anna@example.com").await;
+    let url = format!("{}/api/v1/tokens", installation.url());
+    let body = json!({"name": "CRM"});
+    let other = json!({"name": "ERP"});
+    let post = async |name: &str, body: &Value| {
+        let mut program = anna.program().header("Idempotency-Key", name);
+        let answer = program.send_json("POST", &url, body).await;
+        answer.status.as_u16()
+    };
+    let tokens = "SELECT count(*) FROM api_tokens";
+
+    let at_once = futures_util::future::join_all((0..8).map(|_| post("one", &body))).await;
+    assert_eq!(
+        at_once.iter().filter(|status| **status == 201).count(),
+        1,
+        "{at_once:?}"
+    );
+    assert!(at_once.iter().all(|status| matches!(status, 201 | 409)));
+    assert_eq!(database.count(tokens, &[]).await, 2);
+
+    // Nobody knows what came of a request whose collector died: it may be made again, but not another in its place.
+    let died =
+        "UPDATE idempotent_answers SET status = NULL, claimed_at = now() - interval '6 minutes'";
+    database.execute(died).await;
+    assert_eq!(post("one", &other).await, 422);
+    assert_eq!(post("one", &body).await, 201);
+    // After a day the name is free.
+    let old = "UPDATE idempotent_answers SET claimed_at = now() - interval '25 hours'";
+    database.execute(old).await;
+    assert_eq!(post("one", &other).await, 201);
+    assert_eq!(database.count(tokens, &[]).await, 4);
+}
+
+/// Whoever breaks the line does not leave a name behind that stands for nothing.
+#[tokio::test]
+async fn request_is_carried_through_although_its_client_is_gone() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database).write();
+    let _collector = installation.start_collector().await;
+    let anna = Account::create(&database, "anna@example.com").await;
+    let client = database.connect().await;
+    // The collector waits for us in the middle of the request.
+    client
+        .batch_execute("BEGIN; LOCK TABLE webhooks IN EXCLUSIVE MODE")
+        .await
+        .unwrap();
+    let address = installation.url().replace("http://", "");
+    let mut stream = TcpStream::connect(&address).await.unwrap();
+    let body = r#"{"url": "https://hooks.example/x"}"#;
+    let request = format!(
+        "POST /api/v1/webhooks HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\nIdempotency-Key: gone\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        anna.token,
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let waiting =
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'webhooks'::regclass";
+    until(&database, waiting, 1).await;
+
+    stream.set_zero_linger().unwrap();
+    drop(stream);
+    client.batch_execute("COMMIT").await.unwrap();
+
+    let done = "SELECT count(*) FROM idempotent_answers WHERE name = 'gone' AND status = 201";
+    until(&database, done, 1).await;
+    let made = "SELECT count(*) FROM webhooks";
+    assert_eq!(database.count(made, &[]).await, 1);
 }
 
 #[tokio::test]
