@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::messages::known_cursor;
 use crate::{
     auth::{CheckedJson, CurrentUser},
-    contacts::{page, scope},
+    contacts::{Contact, page, scope},
     failure::Failure,
     moment,
     recipient::{
@@ -99,19 +99,18 @@ pub async fn list(
         &mut connection,
     )
     .await?;
-    let contacts: Vec<Value> = page
-        .contacts
-        .iter()
-        .map(|contact| {
-            json!({
-                "address": contact.address,
-                "tracking": if contact.is_tracked { "on" } else { "off" },
-                "messages": contact.messages,
-                "last_sent_at": contact.last_sent_at,
-            })
-        })
-        .collect();
+    let contacts: Vec<Value> = page.contacts.iter().map(contact).collect();
     Ok(HttpResponse::Ok().json(json!({ "contacts": contacts, "next": page.next })))
+}
+
+/// Brings a contact into the shape of the API.
+pub(super) fn contact(contact: &Contact) -> Value {
+    json!({
+        "address": contact.address,
+        "tracking": if contact.is_tracked { "on" } else { "off" },
+        "messages": contact.messages,
+        "last_sent_at": contact.last_sent_at,
+    })
 }
 
 /// `POST /api/v1/consent-requests`

@@ -1,48 +1,69 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `GET /api/v1/export`: everything that is kept of a user, as one JSON document, streamed so that its length costs no
-//! memory.
+//! memory. No secret is in it, because none is kept.
+//!
+//! What the user stated or asked about recipients is left out: it belongs to their proof, and what is missing there would
+//! tell of a refusal.
 
 use actix_web::{
     HttpResponse,
     http::header::CONTENT_DISPOSITION,
     web::{Bytes, Data},
 };
+use chrono::{DateTime, Utc};
 use common::{
     db::{
+        Connection, api_tokens, digests, feed_keys, idempotent_answers,
         notifications_feed::{self, Reading},
         report::{self as rows, Message, Wanted},
+        sessions, sign_in_links,
         users::User,
+        webhook_deliveries, webhooks,
     },
     ids::MessageId,
-    language::Language,
 };
 use futures_util::stream;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
+    contacts::contact,
     message::{event, link},
-    messages::MessageJson,
+    messages::{MessageJson, known_cursor},
     notifications::NotificationJson,
+    tokens::TokenJson,
+    webhooks::{DeliveryJson, WebhookJson},
 };
-use crate::{auth::CurrentUser, failure::Failure, state::State};
+use crate::{auth::CurrentUser, contacts, failure::Failure, state::State};
 
+const CONTACTS: usize = 200;
 const MESSAGES: i64 = 20;
 const NOTIFICATIONS: i64 = 500;
 /// A message that was swept by machines has its newest hits in the export.
 const HITS: i64 = 10_000;
+/// A webhook has no more deliveries than its user has notifications.
+const DELIVERIES: i64 = 100_000;
 
 struct Export {
     state: Data<State>,
-    user: User,
-    language: Language,
+    current: CurrentUser,
     stage: Stage,
 }
 
 enum Stage {
     Account,
-    Messages { wanted: Wanted, is_first: bool },
-    Notifications { after: i64, is_first: bool },
+    Contacts {
+        before: Option<(DateTime<Utc>, Uuid)>,
+        is_first: bool,
+    },
+    Messages {
+        wanted: Wanted,
+        is_first: bool,
+    },
+    Notifications {
+        after: i64,
+        is_first: bool,
+    },
     End,
 }
 
@@ -54,8 +75,7 @@ enum Stage {
 pub async fn show(current: CurrentUser, state: Data<State>) -> Result<HttpResponse, Failure> {
     let export = Export {
         state,
-        language: current.language(),
-        user: current.user,
+        current,
         stage: Stage::Account,
     };
     let body = stream::try_unfold(export, |mut export| async move {
@@ -75,15 +95,18 @@ impl Export {
     async fn next(&mut self) -> Result<Option<String>, Failure> {
         match std::mem::replace(&mut self.stage, Stage::End) {
             Stage::Account => {
-                self.stage = Stage::Messages {
-                    wanted: Wanted::default(),
+                let mut connection = self.state.db.get().await?;
+                let account = whole_account(&self.current, &mut connection).await?;
+                self.stage = Stage::Contacts {
+                    before: None,
                     is_first: true,
                 };
-                Ok(Some(format!(
-                    "{{\"account\":{},\"messages\":[",
-                    account(&self.user)
-                )))
+                // Its end is left open: lists follow.
+                let account = Value::Object(account).to_string();
+                let open = account.strip_suffix('}').unwrap_or(&account);
+                Ok(Some(format!("{open},\"contacts\":[")))
             }
+            Stage::Contacts { before, is_first } => self.contacts(before, is_first).await.map(Some),
             Stage::Messages { wanted, is_first } => self.messages(wanted, is_first).await.map(Some),
             Stage::Notifications { after, is_first } => {
                 self.notifications(after, is_first).await.map(Some)
@@ -92,8 +115,39 @@ impl Export {
         }
     }
 
+    async fn contacts(
+        &mut self,
+        before: Option<(DateTime<Utc>, Uuid)>,
+        is_first: bool,
+    ) -> Result<String, Failure> {
+        let mut connection = self.state.db.get().await?;
+        let page = contacts::page(
+            &self.current,
+            &self.state,
+            "",
+            before,
+            CONTACTS,
+            &mut connection,
+        )
+        .await?;
+        let mut piece = joined(page.contacts.iter().map(contact), is_first);
+        self.stage = if let Some(next) = page.next {
+            Stage::Contacts {
+                before: Some(known_cursor(&next)?),
+                is_first: false,
+            }
+        } else {
+            piece.push_str("],\"messages\":[");
+            Stage::Messages {
+                wanted: Wanted::default(),
+                is_first: true,
+            }
+        };
+        Ok(piece)
+    }
+
     async fn messages(&mut self, mut wanted: Wanted, is_first: bool) -> Result<String, Failure> {
-        let (controller, user) = (self.user.controller(), self.user.user_id());
+        let (controller, user) = (self.current.user.controller(), self.current.id());
         let mut connection = self.state.db.get().await?;
         let found = rows::messages(&controller, user, &wanted, MESSAGES, &mut connection).await?;
         let ids: Vec<Uuid> = found.iter().map(|message| message.id).collect();
@@ -103,10 +157,13 @@ impl Export {
         let mut items = Vec::with_capacity(found.len());
         for message in found {
             let id = MessageId(message.id);
+            let record = rows::message(&controller, user, id, &mut connection)
+                .await?
+                .and_then(|(_, record)| record);
             let links = rows::links(&controller, id, &mut connection).await?;
             let hits = rows::hits(&controller, id, HITS, &mut connection).await?;
             let recipients = recipients.remove(&id.0).unwrap_or_default();
-            items.push(whole(message, recipients, &links, hits));
+            items.push(whole(message, record, recipients, &links, hits));
         }
         let mut piece = joined(items, is_first);
         if is_full {
@@ -125,7 +182,7 @@ impl Export {
     }
 
     async fn notifications(&mut self, after: i64, is_first: bool) -> Result<String, Failure> {
-        let (controller, user) = (self.user.controller(), self.user.user_id());
+        let (controller, user) = (self.current.user.controller(), self.current.id());
         let mut connection = self.state.db.get().await?;
         let reading = Reading::After(after);
         let found =
@@ -133,9 +190,10 @@ impl Export {
                 .await?;
         let last = found.last().map_or(after, |last| last.id);
         let is_full = i64::try_from(found.len()).is_ok_and(|count| count == NOTIFICATIONS);
+        let language = self.current.language();
         let items = found
             .into_iter()
-            .map(|row| json!(NotificationJson::new(row, self.language)));
+            .map(|row| json!(NotificationJson::new(row, language)));
         let mut piece = joined(items, is_first);
         if is_full {
             self.stage = Stage::Notifications {
@@ -149,12 +207,64 @@ impl Export {
     }
 }
 
+/// Returns everything that is short: the account and what it opens and is told by.
+async fn whole_account(
+    current: &CurrentUser,
+    connection: &mut Connection,
+) -> Result<Map<String, Value>, Failure> {
+    let (controller, user) = (current.controller_id(), current.id());
+    let mut all = Map::new();
+    let mut add = |name: &str, value: Value| all.insert(name.into(), value);
+    add("account", account(&current.user));
+    let sessions = sessions::of_user(controller, user, Utc::now(), connection).await?;
+    let sessions = sessions.into_iter().map(|row| {
+        json!({"created_at": row.created_at, "seen_at": row.seen_at, "expires_at": row.expires_at})
+    });
+    add("sessions", sessions.collect());
+    let links = sign_in_links::of_login(controller, &current.user.login, connection).await?;
+    let links = links.into_iter().map(|(created_at, expires_at, used_at)| {
+        json!({"created_at": created_at, "expires_at": expires_at, "used_at": used_at})
+    });
+    add("sign_in_links", links.collect());
+    let tokens = api_tokens::of_user(controller, user, connection).await?;
+    let tokens = tokens
+        .into_iter()
+        .map(|row| json!(TokenJson::new(row, None)));
+    add("tokens", tokens.collect());
+    let feed = feed_keys::of_user(controller, user, connection).await?;
+    let feed = feed.map(|(created, used)| json!({"created_at": created, "used_at": used}));
+    add("feed", feed.into());
+    let digest = digests::of_user(controller, user, connection).await?;
+    let digest = digest.map(|(day, told_until)| json!({"day": day, "told_until": told_until}));
+    add("digest", digest.into());
+    let requests = idempotent_answers::of_user(controller, user, connection).await?;
+    let requests = requests.into_iter().map(
+        |(name, claimed_at, status)| json!({"name": name, "at": claimed_at, "status": status}),
+    );
+    add("requests", requests.collect());
+    let hours = rows::hours(controller, user, DateTime::UNIX_EPOCH, connection).await?;
+    let hours = hours.into_iter().map(|row| {
+        json!({"hour": row.hour, "opens": row.opens, "clicks": row.clicks, "automatic": row.automatic})
+    });
+    add("activity", hours.collect());
+    let mut hooks = Vec::new();
+    for row in webhooks::of_user(controller, user, connection).await? {
+        let deliveries = webhook_deliveries::of_webhook(&row, DELIVERIES, connection).await?;
+        let deliveries = deliveries.into_iter().map(DeliveryJson::from).collect();
+        hooks.push(json!(WebhookJson::new(row).with_deliveries(deliveries)));
+    }
+    add("webhooks", hooks.into());
+    Ok(all)
+}
+
 fn account(user: &User) -> Value {
     json!({
         "id": user.id,
         "login": user.login,
         "display_name": user.display_name,
         "controller": user.controller_id,
+        "enabled": user.enabled,
+        "is_admin": user.is_admin,
         "opens": user.opens,
         "links": user.links,
         "text_links": user.text_links,
@@ -168,6 +278,7 @@ fn account(user: &User) -> Value {
 
 fn whole(
     message: Message,
+    record: Option<Value>,
     recipients: Vec<String>,
     links: &[rows::Link],
     hits: Vec<rows::Hit>,
@@ -183,6 +294,7 @@ fn whole(
         let links: Vec<_> = links.iter().map(link).collect();
         item.insert("events".into(), json!(events));
         item.insert("links".into(), json!(links));
+        item.insert("record".into(), record.into());
     }
     item
 }

@@ -31,8 +31,9 @@ pub struct Wanted {
     name: String,
 }
 
+/// A token as the API shows it.
 #[derive(Serialize)]
-struct TokenJson {
+pub(super) struct TokenJson {
     id: Uuid,
     name: String,
     created_at: DateTime<Utc>,
@@ -43,7 +44,7 @@ struct TokenJson {
 }
 
 impl TokenJson {
-    fn new(row: ApiToken, token: Option<String>) -> Self {
+    pub(super) fn new(row: ApiToken, token: Option<String>) -> Self {
         Self {
             id: row.id,
             name: row.name,

@@ -49,8 +49,9 @@ pub struct Again {
     delivery: Uuid,
 }
 
+/// A webhook as the API shows it.
 #[derive(Serialize)]
-struct WebhookJson {
+pub(super) struct WebhookJson {
     id: Uuid,
     url: String,
     created_at: DateTime<Utc>,
@@ -64,8 +65,9 @@ struct WebhookJson {
     deliveries: Option<Vec<DeliveryJson>>,
 }
 
+/// A delivery as the API shows it.
 #[derive(Serialize)]
-struct DeliveryJson {
+pub(super) struct DeliveryJson {
     id: Uuid,
     notification: i64,
     created_at: DateTime<Utc>,
@@ -77,7 +79,7 @@ struct DeliveryJson {
 }
 
 impl WebhookJson {
-    fn new(row: Webhook) -> Self {
+    pub(super) fn new(row: Webhook) -> Self {
         Self {
             id: row.id,
             url: row.url,
@@ -87,6 +89,13 @@ impl WebhookJson {
             enabled: row.disabled_at.is_none(),
             secret: None,
             deliveries: None,
+        }
+    }
+
+    pub(super) fn with_deliveries(self, deliveries: Vec<DeliveryJson>) -> Self {
+        Self {
+            deliveries: Some(deliveries),
+            ..self
         }
     }
 
@@ -153,10 +162,7 @@ pub async fn show(
 ) -> Result<HttpResponse, Failure> {
     let (webhook, deliveries) = find(&current, &state, *id).await?;
     let deliveries = deliveries.into_iter().map(DeliveryJson::from).collect();
-    Ok(HttpResponse::Ok().json(WebhookJson {
-        deliveries: Some(deliveries),
-        ..WebhookJson::new(webhook)
-    }))
+    Ok(HttpResponse::Ok().json(WebhookJson::new(webhook).with_deliveries(deliveries)))
 }
 
 /// `PATCH /api/v1/webhooks/{id}`

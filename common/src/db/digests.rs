@@ -73,6 +73,20 @@ pub async fn wanted(
         .await
 }
 
+/// Returns the last day of a user that is done, and until when the user is told.
+pub async fn of_user(
+    controller: &ControllerId,
+    user: UserId,
+    connection: &mut Connection,
+) -> QueryResult<Option<(Option<NaiveDate>, Option<DateTime<Utc>>)>> {
+    digests::table
+        .find((controller.as_str(), user.0))
+        .select((digests::day, digests::told_until))
+        .first(connection)
+        .await
+        .optional()
+}
+
 /// Takes a day's summary on until a moment, after which another may; `None` if it is done, or another is at it.
 pub async fn claim(
     controller: &ControllerId,

@@ -100,3 +100,25 @@ pub async fn release(named: Named<'_>, connection: &mut Connection) -> QueryResu
         .await?;
     Ok(())
 }
+
+/// Returns the names that a user's requests had, when they came and what status they were answered with.
+pub async fn of_user(
+    controller: &ControllerId,
+    user: UserId,
+    connection: &mut Connection,
+) -> QueryResult<Vec<(String, DateTime<Utc>, Option<i16>)>> {
+    idempotent_answers::table
+        .filter(
+            idempotent_answers::controller_id
+                .eq(controller.as_str())
+                .and(idempotent_answers::user_id.eq(user.0)),
+        )
+        .order((idempotent_answers::claimed_at, idempotent_answers::name))
+        .select((
+            idempotent_answers::name,
+            idempotent_answers::claimed_at,
+            idempotent_answers::status,
+        ))
+        .load(connection)
+        .await
+}

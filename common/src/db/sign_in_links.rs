@@ -107,3 +107,25 @@ pub async fn count_all_since(
         .first(connection)
         .await
 }
+
+/// Returns when links were mailed to a login, until when they work, and when they were used.
+pub async fn of_login(
+    controller: &ControllerId,
+    login: &str,
+    connection: &mut Connection,
+) -> QueryResult<Vec<(DateTime<Utc>, DateTime<Utc>, Option<DateTime<Utc>>)>> {
+    sign_in_links::table
+        .filter(
+            sign_in_links::controller_id
+                .eq(controller.as_str())
+                .and(sign_in_links::login.eq(login)),
+        )
+        .order(sign_in_links::created_at)
+        .select((
+            sign_in_links::created_at,
+            sign_in_links::expires_at,
+            sign_in_links::used_at,
+        ))
+        .load(connection)
+        .await
+}

@@ -117,19 +117,101 @@ async fn export_has_everything_of_one_user() {
     let _collector = installation.start_collector().await;
     let anna = Account::create(&database, "anna@example.com").await;
     let eve = Account::create(&database, "eve@example.com").await;
-    anna.send(&database, 43).await;
     eve.send(&database, 1).await;
-    let url = format!("{}/api/v1/export", installation.url());
+    eve.fill(&installation.url()).await;
+    anna.fill(&installation.url()).await;
+    // So that there are deliveries.
+    database
+        .execute("UPDATE webhooks SET disabled_at = NULL, url = 'https://hooks.invalid/'")
+        .await;
+    anna.send(&database, 43).await;
+    let base = installation.url();
+    let url = format!("{base}/api/v1/export");
+    let csrf = Account::csrf();
+    anna.browser()
+        .post_form(&format!("{base}/settings/feed"), &[("csrf", csrf.as_str())])
+        .await;
+    let named = { anna.program().header("Idempotency-Key", "my-request") }
+        .send_json(
+            "POST",
+            &format!("{base}/api/v1/notifications/read"),
+            &json!({"up_to": 0}),
+        )
+        .await;
+    assert_eq!(named.status, 200);
+    database
+        .execute(
+            "INSERT INTO digests (controller_id, user_id, day) SELECT controller_id, id, '2026-11-01' FROM users;
+             INSERT INTO sign_in_links VALUES
+                ('example', 'h', 'anna@example.com', '2026-11-02', '2026-11-02 00:15', '2026-11-02 00:01')",
+        )
+        .await;
 
     let whole = anna.program().get(&url).await.json();
     let empty = Account::create(&database, "new@example.com").await;
     let nothing = empty.program().get(&url).await.json();
 
+    let list = |name: &str| whole[name].as_array().unwrap().clone();
     assert_eq!(whole["account"]["login"], "anna@example.com");
-    assert_eq!(whole["messages"].as_array().unwrap().len(), 43);
+    assert_eq!(list("messages").len(), 43);
     assert_eq!(whole["messages"][0]["events"].as_array().unwrap().len(), 7);
-    assert!(!whole["notifications"].as_array().unwrap().is_empty());
-    assert_eq!(nothing["messages"], json!([]));
+    assert!(whole["messages"][0]["record"]["parts"].is_array());
+    assert!(!list("notifications").is_empty());
+    assert_eq!(list("tokens").len(), 2);
+    assert!(list("tokens").iter().any(|token| token["name"] == "CRM"));
+    assert_eq!(list("sessions").len(), 1);
+    assert_eq!(list("webhooks").len(), 1);
+    assert_eq!(whole["webhooks"][0]["url"], "https://hooks.invalid/");
+    assert_eq!(
+        whole["webhooks"][0]["deliveries"].as_array().unwrap().len(),
+        list("notifications").len()
+    );
+    // Seven customers, and somebody with a long name.
+    assert_eq!(list("contacts").len(), 8);
+    assert!(whole["feed"]["created_at"].is_string());
+    assert_eq!(whole["digest"]["day"], "2026-11-01");
+    assert_eq!(whole["requests"][0]["name"], "my-request");
+    assert_eq!(list("sign_in_links").len(), 1);
+    assert!(!list("activity").is_empty());
+    for secret in ["whsec_", &anna.token, &anna.session, "eve@", "hash"] {
+        assert!(!whole.to_string().contains(secret), "{secret}");
+    }
+    assert_eq!(
+        (&nothing["messages"], &nothing["contacts"], &nothing["feed"]),
+        (&json!([]), &json!([]), &json!(null))
+    );
+
+    // Whatever else is kept under a user's name has its place here, or a reason to be left out.
+    let tables = database
+        .connect()
+        .await
+        .query(
+            "SELECT table_name::text FROM information_schema.columns
+             WHERE table_schema = 'public' AND column_name = 'user_id' ORDER BY 1",
+            &[],
+        )
+        .await
+        .unwrap();
+    let tables: Vec<String> = tables.iter().map(|row| row.get(0)).collect();
+    assert_eq!(
+        tables,
+        [
+            "activity",
+            "api_tokens",
+            // What was asked is part of the recipients' proof.
+            "consent_requests",
+            "digests",
+            "feed_keys",
+            "idempotent_answers",
+            "messages",
+            "notifications",
+            "sessions",
+            "webhook_deliveries",
+            "webhooks",
+            // Random names: what is left of a purged message for its recipient.
+            "withdrawal_keys",
+        ]
+    );
 }
 
 /// Somebody who has their data frozen wants them kept: the sender neither sees the message nor changes or deletes it.
