@@ -304,11 +304,15 @@ async fn pages_are_accessible_in_every_language_and_theme() {
                 anna.enter(&browser, &base).await;
             }
             show(&browser, &base, path).await;
+            browser.resize(360, 740).await;
+            fits(&browser, &format!("{path} ({language})")).await;
             for theme in ["light", "dark"] {
                 browser.prefer(theme).await;
                 let page = format!("{path} ({language}, {theme})");
                 axe.check(&browser, &page).await;
-                let name = path.trim_start_matches('/').replace(['/', '?', '='], "-");
+                let name = path
+                    .trim_start_matches(['/', '?'])
+                    .replace(['/', '?', '='], "-");
                 let name = name
                     .replace(&message.to_string(), "one")
                     .replace(webhook, "one");
@@ -324,4 +328,16 @@ async fn pages_are_accessible_in_every_language_and_theme() {
             }
         }
     }
+}
+
+/// Sees that a page shows what it has to say, and goes in no direction but down.
+async fn fits(browser: &Browser, page: &str) {
+    let script = "const main = document.querySelector('main').innerText.trim().length;
+        const over = [...document.querySelectorAll('main *')]
+            .filter(e => !e.closest('.scroll') && e.getBoundingClientRect().right > innerWidth + 1);
+        return [main, document.scrollingElement.scrollWidth - innerWidth, over.map(e => e.outerHTML.slice(0, 80))]";
+    let seen = browser.client().execute(script, Vec::new()).await.unwrap();
+    let (text, sideways, over) = (&seen[0], &seen[1], &seen[2]);
+    assert!(text.as_i64() > Some(20), "{page} shows nothing: {seen}");
+    assert!(sideways.as_i64() <= Some(0), "{page} is too wide: {over}");
 }
