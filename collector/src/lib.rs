@@ -8,6 +8,7 @@ pub mod auth;
 pub mod classify;
 pub mod cli;
 pub mod contacts;
+pub mod exchange;
 pub mod failure;
 pub mod heads;
 pub mod health;

@@ -258,7 +258,7 @@ async fn finish(
 /// One word for the history; what the other side said may be anything.
 fn word(error: &PostError) -> &'static str {
     match error {
-        PostError::Connection(_) | PostError::Http(_) => "no-connection",
+        PostError::Exchange(_) => "no-connection",
         PostError::Late => "late",
         PostError::Refused(_) | PostError::Request(_) => "refused",
     }
