@@ -33,6 +33,7 @@ use crate::{
     mail::Mailer,
     metrics::Metrics,
     network_lists,
+    oidc::Provider,
     recipient::desk::Desk,
     routes,
     state::State,
@@ -121,6 +122,7 @@ impl Site {
             mailer: Mailer::new(&config.mail)?,
             desk: Desk::default(),
             live: Live::default(),
+            oidc: provider(config)?,
         };
         let alarm = Arc::new(Alarm::default());
         let recorder = Recorder::new(
@@ -205,6 +207,14 @@ impl Site {
         .listen(self.listeners.admin.try_clone()?)?;
         Ok(server.run())
     }
+}
+
+fn provider(config: &Config) -> anyhow::Result<Option<Arc<Provider>>> {
+    let Some(oidc) = &config.oidc else {
+        return Ok(None);
+    };
+    let provider = Provider::new(oidc.clone(), oidc.secret()?);
+    Ok(Some(Arc::new(provider)))
 }
 
 impl Generation {

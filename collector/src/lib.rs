@@ -22,6 +22,7 @@ pub mod mail;
 pub mod metrics;
 pub mod moment;
 pub mod network_lists;
+pub mod oidc;
 pub mod options;
 pub mod page;
 pub mod recipient;

@@ -80,20 +80,29 @@ pub fn configure(app: &mut ServiceConfig) {
                 "/settings/webhooks/{id}/resend",
                 post().to(sender::webhooks::resend),
             )
-            .service(
-                web::resource("/sign-in")
-                    .route(get().to(sender::sign_in::show))
-                    .route(post().to(sender::sign_in::ask)),
-            )
-            .service(
-                web::resource("/sign-in/{token}")
-                    .route(get().to(sender::sign_in::confirm))
-                    .route(post().to(sender::sign_in::enter)),
-            )
-            .route("/sign-out", post().to(sender::sign_in::leave))
-            .route(
-                "/sign-out/everywhere",
-                post().to(sender::sign_in::leave_everywhere),
-            ),
+            .configure(doors),
     );
+}
+
+/// Signing in and out.
+fn doors(scope: &mut ServiceConfig) {
+    scope
+        .service(
+            web::resource("/sign-in")
+                .route(get().to(sender::sign_in::show))
+                .route(post().to(sender::sign_in::ask)),
+        )
+        .route("/sign-in/oidc", get().to(sender::oidc::come_back))
+        .route("/sign-in/oidc/start", get().to(sender::oidc::start))
+        .route("/sign-in/oidc/leave", get().to(sender::oidc::leave))
+        .service(
+            web::resource("/sign-in/{token}")
+                .route(get().to(sender::sign_in::confirm))
+                .route(post().to(sender::sign_in::enter)),
+        )
+        .route("/sign-out", post().to(sender::sign_in::leave))
+        .route(
+            "/sign-out/everywhere",
+            post().to(sender::sign_in::leave_everywhere),
+        );
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use common::{config::Config, db::Db, keys::KeyRing};
 
-use crate::{live::Live, mail::Mailer, recipient::desk::Desk};
+use crate::{live::Live, mail::Mailer, oidc::Provider, recipient::desk::Desk};
 
 /// What handlers and jobs share; cheap to clone.
 #[derive(Clone)]
@@ -17,4 +17,6 @@ pub struct State {
     /// Mails links to recipients, within limits.
     pub desk: Desk,
     pub live: Live,
+    /// Where users sign in by OpenID Connect.
+    pub oidc: Option<Arc<Provider>>,
 }

@@ -223,6 +223,11 @@ impl Builder {
             .set("database.admin_url", url)
     }
 
+    /// Returns the collector's URL, without a slash at its end.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.collector)
+    }
+
     /// Returns the milter's socket, spelled as in Postfix.
     pub fn milter_socket(&self) -> String {
         format!("unix:{}", self.milter.display())

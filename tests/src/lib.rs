@@ -28,6 +28,7 @@ pub mod nginx;
 pub mod port;
 pub mod postfix;
 pub mod programs;
+pub mod provider;
 pub mod python;
 pub mod receiver;
 pub mod samples;

@@ -134,6 +134,11 @@ impl Visitor {
         !self.cookies.is_empty()
     }
 
+    /// Returns a cookie that was set and not taken back.
+    pub fn cookie(&self, name: &str) -> Option<String> {
+        self.cookies.get(name).cloned()
+    }
+
     fn remember(&mut self, headers: &HeaderMap) {
         for line in headers.get_all(header::SET_COOKIE) {
             let line = line.to_str().unwrap();

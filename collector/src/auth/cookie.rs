@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! The session cookie: of this host only, not readable by scripts, not sent along by other sites' forms.
+//! The cookies: of this host only, not readable by scripts, not sent along by other sites' forms.
 
 use actix_web::{
     HttpRequest,
@@ -7,16 +7,18 @@ use actix_web::{
 };
 use common::config::Controller;
 
-use crate::auth::sign_in::SESSION_DAYS;
+use crate::{auth::sign_in::SESSION_DAYS, oidc::COOKIE_MINUTES};
 
 /// Makes the cookie that carries a session's secret.
 pub fn session_cookie(controller: &Controller, secret: String) -> Cookie<'static> {
-    cookie(controller, secret, Duration::days(SESSION_DAYS))
+    let age = Duration::days(SESSION_DAYS);
+    cookie(name(is_secure(controller)), controller, secret, age)
 }
 
 /// Makes the cookie that takes the session's place when it ends.
 pub fn end_cookie(controller: &Controller) -> Cookie<'static> {
-    cookie(controller, String::new(), Duration::ZERO)
+    let name = name(is_secure(controller));
+    cookie(name, controller, String::new(), Duration::ZERO)
 }
 
 /// Returns the secret that a browser showed.
@@ -26,9 +28,32 @@ pub fn session_secret(request: &HttpRequest, controllers: &[&Controller]) -> Opt
     (cookie.value().len() == SECRET_LENGTH).then(|| cookie.value().to_owned())
 }
 
-fn cookie(controller: &Controller, value: String, age: Duration) -> Cookie<'static> {
+/// Makes the cookie that carries an attempt to sign in at a provider.
+pub fn attempt_cookie(controller: &Controller, value: String) -> Cookie<'static> {
+    let age = Duration::minutes(COOKIE_MINUTES);
+    cookie(attempt_name(is_secure(controller)), controller, value, age)
+}
+
+/// Makes the cookie that takes its place when the attempt is over.
+pub fn end_attempt_cookie(controller: &Controller) -> Cookie<'static> {
+    let name = attempt_name(is_secure(controller));
+    cookie(name, controller, String::new(), Duration::ZERO)
+}
+
+/// Returns the attempt that a browser showed.
+pub fn attempt_value(request: &HttpRequest, controllers: &[&Controller]) -> Option<String> {
+    let name = attempt_name(controllers.iter().any(|controller| is_secure(controller)));
+    Some(request.cookie(name)?.value().to_owned())
+}
+
+fn cookie(
+    name: &'static str,
+    controller: &Controller,
+    value: String,
+    age: Duration,
+) -> Cookie<'static> {
     let is_secure = is_secure(controller);
-    Cookie::build(name(is_secure), value)
+    Cookie::build(name, value)
         .path("/")
         .http_only(true)
         .same_site(SameSite::Lax)
@@ -46,6 +71,14 @@ pub(crate) const SECRET_LENGTH: usize = 43;
 fn name(is_secure: bool) -> &'static str {
     let [secure, plain] = NAMES;
     if is_secure { secure } else { plain }
+}
+
+fn attempt_name(is_secure: bool) -> &'static str {
+    if is_secure {
+        "__Host-fairtrack-oidc"
+    } else {
+        "fairtrack-oidc"
+    }
 }
 
 fn is_secure(controller: &Controller) -> bool {

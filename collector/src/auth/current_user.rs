@@ -110,7 +110,7 @@ async fn identify(
     }
     match &state.config.collector.sign_in {
         SignIn::Header(name) => by_header(request, name, state).await,
-        SignIn::Mail => by_session(request, &controllers, state, now).await,
+        SignIn::Mail | SignIn::Oidc => by_session(request, &controllers, state, now).await,
     }
 }
 

@@ -16,7 +16,10 @@ mod site;
 
 pub(crate) use self::site::language_of;
 pub use self::{
-    cookie::{end_cookie, session_cookie, session_secret},
+    cookie::{
+        attempt_cookie, attempt_value, end_attempt_cookie, end_cookie, session_cookie,
+        session_secret,
+    },
     current_user::{Credential, CurrentUser},
     form::{CheckedForm, Nothing, OwnForm},
     json::CheckedJson,

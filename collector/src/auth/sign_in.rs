@@ -88,25 +88,38 @@ pub async fn begin(
     replaced: Option<String>,
     now: DateTime<Utc>,
 ) -> Result<Option<Begun>, Failure> {
-    let names: Vec<&str> = controllers
-        .iter()
-        .map(|controller| controller.id.as_str())
-        .collect();
     let mut connection = state.db.get().await?;
+    let names = names(controllers);
     let used = sign_in_links::use_up(&names, &secret::hash(token), now, &mut connection).await?;
     let Some((id, login)) = used else {
         return Ok(None);
     };
-    let id = ControllerId(id);
+    drop(connection);
+    enter(state, controllers, &ControllerId(id), &login, replaced, now).await
+}
+
+/// Begins a session for whoever has proved to have a login; `None` if that user may not sign in.
+///
+/// # Errors
+///
+/// Fails if the database does not answer.
+pub async fn enter(
+    state: &State,
+    controllers: &[&Controller],
+    id: &ControllerId,
+    login: &str,
+    replaced: Option<String>,
+    now: DateTime<Utc>,
+) -> Result<Option<Begun>, Failure> {
     // Somebody else's earlier session in this browser ends here; and so does our own, whose secret may be known.
     if let Some(old) = replaced {
+        let names = names(controllers);
+        let mut connection = state.db.get().await?;
         sessions::delete(&names, &secret::hash(&old), &mut connection).await?;
     }
-    drop(connection);
-    let (Some(user), Some(controller)) = (
-        admit(state, &id, &login).await?,
-        state.config.controller(&id),
-    ) else {
+    let (Some(user), Some(controller)) =
+        (admit(state, id, login).await?, state.config.controller(id))
+    else {
         return Ok(None);
     };
     let secret = session(state, &user, now).await?;
@@ -161,6 +174,13 @@ pub async fn admit(
         (Some(user), _) => user,
     };
     Ok(user.enabled.then_some(user))
+}
+
+fn names<'a>(controllers: &[&'a Controller]) -> Vec<&'a str> {
+    controllers
+        .iter()
+        .map(|controller| controller.id.as_str())
+        .collect()
 }
 
 async fn send(

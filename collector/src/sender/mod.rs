@@ -12,6 +12,7 @@ pub mod locale;
 mod marks;
 pub mod message;
 pub mod notifications;
+pub mod oidc;
 mod record;
 pub mod report;
 pub mod settings;

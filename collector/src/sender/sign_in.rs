@@ -40,18 +40,21 @@ struct Page {
     next: String,
 }
 
-enum Stage {
+pub(super) enum Stage {
     Ask,
     Confirm { token: String },
     Dead,
     Portal,
+    Provider { start: String },
+    Refused,
     Sent { text: String },
 }
 
+/// What a visitor of the door wants.
 #[derive(Deserialize)]
 pub struct Wanted {
     #[serde(default)]
-    next: String,
+    pub(super) next: String,
     sent: Option<String>,
 }
 
@@ -84,6 +87,9 @@ pub async fn show(
     }
     let stage = match (&state.config.collector.sign_in, &wanted.sent) {
         (SignIn::Header(_), _) => Stage::Portal,
+        (SignIn::Oidc, _) => Stage::Provider {
+            start: start(&wanted.next),
+        },
         (SignIn::Mail, None) => Stage::Ask,
         (SignIn::Mail, Some(_)) => sent(&visitor),
     };
@@ -104,7 +110,7 @@ pub async fn ask(
     if state.config.collector.sign_in != SignIn::Mail {
         return Err(Failure::NotFound);
     }
-    if is_too_often(&request, &state) {
+    if is_too_often(&request, &state, Step::Ask) {
         return Err(Failure::TooOften);
     }
     let asked = form.0;
@@ -206,13 +212,21 @@ pub async fn leave_everywhere(
     left(&current.controller)
 }
 
+/// What is counted of signing in, each by itself.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+pub(super) enum Step {
+    Ask,
+    ComeBack,
+    Start,
+}
+
 /// Counts by the client's network, which is forgotten within the minute.
-fn is_too_often(request: &HttpRequest, state: &State) -> bool {
+pub(super) fn is_too_often(request: &HttpRequest, state: &State, step: Step) -> bool {
     static LIMIT: LazyLock<Limit> = LazyLock::new(Limit::default);
     let collector = &state.config.collector;
     let client = network(client_address(request.head(), &collector.trusted_proxies));
     let allowed = collector.sign_in_limit;
-    LIMIT.count(client, allowed, Instant::now()).is_over
+    LIMIT.count((step, client), allowed, Instant::now()).is_over
 }
 
 fn left(controller: &Controller) -> Result<HttpResponse, Failure> {
@@ -230,7 +244,15 @@ fn sent(visitor: &Visitor) -> Stage {
     }
 }
 
-fn page(visitor: &Visitor, stage: Stage, next: String) -> Result<HttpResponse, Failure> {
+/// Returns where signing in at the provider begins.
+fn start(next: &str) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("next", &safe(next));
+    format!("/sign-in/oidc/start?{}", query.finish())
+}
+
+/// Renders the page at a stage.
+pub(super) fn page(visitor: &Visitor, stage: Stage, next: String) -> Result<HttpResponse, Failure> {
     let t = &Texts::of(visitor.language).sign_in;
     html(&Page {
         layout: Layout::plain(visitor.language, t.title),
@@ -241,7 +263,7 @@ fn page(visitor: &Visitor, stage: Stage, next: String) -> Result<HttpResponse, F
 }
 
 /// Returns a path of ours, or `/` for what could lead elsewhere.
-fn safe(next: &str) -> String {
+pub(super) fn safe(next: &str) -> String {
     let is_path = next.starts_with('/')
         && !next.starts_with("//")
         && !next

@@ -6,6 +6,7 @@
 
 mod controller;
 mod credentials;
+mod oidc;
 mod quantity;
 mod sections;
 mod server;
@@ -20,9 +21,11 @@ use toml::Spanned;
 
 pub use self::{
     controller::{ConsentRule, Controller, MinAssurance, MultiRecipient},
+    oidc::{Oidc, is_safe},
     quantity::{Period, Size},
     sections::{
-        Classify, Collector, Database, Keys, Mail, Milter, Part, Retention, SignIn, Socket, Users,
+        Classify, Collector, Database, Keys, Mail, Milter, Part, Retention, Secret, SignIn, Socket,
+        Users,
     },
     server::SmtpServer,
 };
@@ -38,6 +41,7 @@ pub struct Config {
     pub keys: Keys,
     pub milter: Milter,
     pub collector: Collector,
+    pub oidc: Option<Oidc>,
     pub mail: Mail,
     pub retention: Retention,
     pub classify: Classify,
@@ -69,6 +73,7 @@ struct File {
     milter: Milter,
     #[serde(default)]
     collector: Collector,
+    oidc: Option<Oidc>,
     mail: Option<Mail>,
     #[serde(default)]
     retention: Retention,
@@ -146,6 +151,7 @@ impl Config {
             keys: file.keys,
             milter: file.milter,
             collector: file.collector,
+            oidc: file.oidc,
             mail,
             retention: file.retention,
             classify: file.classify,
@@ -218,6 +224,22 @@ impl Config {
         }
         if self.mail.digest_hour > 23 {
             return Err(("mail.digest_hour", "must be from 0 to 23".into()));
+        }
+        match (&self.oidc, &self.collector.sign_in) {
+            (Some(oidc), SignIn::Oidc) => oidc.check()?,
+            (None, SignIn::Oidc) => {
+                return Err((
+                    "collector.sign_in",
+                    "\"[oidc]\" is required when this is \"oidc\"".into(),
+                ));
+            }
+            (Some(_), _) => {
+                return Err((
+                    "oidc",
+                    "of no use unless \"collector.sign_in\" is \"oidc\"".into(),
+                ));
+            }
+            (None, _) => {}
         }
         if self.milter.deadline.0.is_zero() {
             return Err(("milter.deadline", "must be longer than nothing".into()));
@@ -361,6 +383,20 @@ exclude_links = []
             "{message}"
         );
         assert!(Config::parse(Path::new("f"), &format!("{text}{listener}")).is_ok());
+    }
+
+    #[test]
+    fn provider_and_the_word_for_it_go_together() {
+        let word = "[collector]\nsign_in = \"oidc\"\n";
+        let section = "[oidc]\nissuer = \"https://id.example.com\"\nclient_id = \"x\"\n";
+
+        assert!(message(&format!("{word}{TESTING}")).contains("\"[oidc]\" is required"));
+        assert!(message(&format!("{section}{TESTING}")).contains("of no use"));
+        assert!(message(&format!("{word}{section}secret = \"x\"\n{TESTING}")).contains("secret"));
+        let both = format!("{word}{section}client_secret = \"hidden-one\"\n{TESTING}");
+        let config = Config::parse(Path::new("f"), &both).unwrap();
+        assert_eq!(config.collector.sign_in, SignIn::Oidc);
+        assert!(!config.effective().contains("hidden-one"));
     }
 
     #[test]

@@ -233,6 +233,8 @@ pub enum SignIn {
     Header(String),
     /// A mailed link.
     Mail,
+    /// An OpenID Connect provider, the one that `[oidc]` names.
+    Oidc,
 }
 
 impl<'de> Deserialize<'de> for SignIn {
@@ -240,11 +242,12 @@ impl<'de> Deserialize<'de> for SignIn {
         let text = String::deserialize(deserializer)?;
         match text.split_once(':') {
             None if text == "mail" => Ok(Self::Mail),
+            None if text == "oidc" => Ok(Self::Oidc),
             Some(("header", name)) if !name.trim().is_empty() => {
                 Ok(Self::Header(name.trim().to_lowercase()))
             }
             _ => Err(de::Error::custom(format!(
-                "invalid sign-in \"{text}\" (mail or header:NAME)"
+                "invalid sign-in \"{text}\" (mail, oidc or header:NAME)"
             ))),
         }
     }
@@ -275,11 +278,13 @@ pub struct Collector {
     pub networks: PathBuf,
     /// The longest that an answer waits for the batch that carries its hit. Default: `150ms`.
     pub answer_within: Period,
-    /// How users sign in: `mail` or `header:NAME`. Default: `mail`.
+    /// How users sign in: `mail` (a mailed link), `oidc` (then `[oidc]`), or `header:NAME` (what one of `trusted_proxies` says).
+    /// Default: `mail`.
     pub sign_in: SignIn,
-    /// How many requests a minute one user's session or token may make to the API of one collector. Default: 600.
+    /// How many requests a minute one user, with all sessions and tokens, may make to the API of one collector; and how many
+    /// all those of one network together who show nothing that is any good. Default: 600.
     pub api_limit: u32,
-    /// How many sign-in links one client may ask one collector for in a minute. Default: 20.
+    /// How often one client may begin to sign in at one collector in a minute. Default: 20.
     pub sign_in_limit: u32,
     /// Logins that may see the administrators' page of their organisation, beside those that `fairtrackctl user add
     /// --admin` made. Default: none.

@@ -33,6 +33,7 @@ fn state(place: &Place) -> State {
         mailer: Mailer::new(&config.mail).unwrap(),
         desk: Default::default(),
         live: Default::default(),
+        oidc: None,
         config: Arc::new(config),
     }
 }

@@ -19,6 +19,7 @@ mod feeds;
 mod flows;
 mod live;
 mod manners;
+mod oidc;
 mod openapi;
 mod pictures;
 mod privacy;

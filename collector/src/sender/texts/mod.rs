@@ -304,6 +304,12 @@ pub struct SignIn {
     pub dead: &'static str,
     pub again: &'static str,
     pub by_portal: &'static str,
+    pub by_provider: &'static str,
+    pub provider_button: &'static str,
+    pub provider_leave: &'static str,
+    pub refused_title: &'static str,
+    pub refused: &'static str,
+    pub try_again: &'static str,
     pub mail_subject: &'static str,
     /// `{link}` and `{minutes}`
     pub mail_text: &'static str,
