@@ -11,7 +11,6 @@ use harness::{
     receiver::{Call, Receiver},
 };
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use crate::account::{Account, until};
 
@@ -172,7 +171,6 @@ async fn notification_is_delivered_once_and_others_verify_it() {
     assert_eq!(call.headers["webhook-id"], delivery["id"].as_str().unwrap());
     assert!(!shown.to_string().contains("whsec_"));
     assert!(hooked.receiver.take().is_none(), "it was called twice");
-    assert_eq!(hooked.collectors.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -470,5 +468,4 @@ async fn nothing_around_us_is_called() {
 
     assert_eq!(shown["deliveries"][0]["outcome"], "refused");
     assert!(receiver.take().is_none());
-    assert!(Uuid::parse_str(&hooked.webhook).is_ok());
 }
