@@ -12,8 +12,9 @@ use std::{
 use crate::scratch::Scratch;
 
 /// What is fetched. A new version is tried by hand first.
-const PACKAGES: [&str; 4] = [
+const PACKAGES: [&str; 5] = [
     "feedparser==6.0.14",
+    "openapi-python-client==0.29.1",
     "openapi-spec-validator==0.9.0",
     "schemathesis==4.32.5",
     "standardwebhooks==1.1.0",

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `GET /api/openapi.json`: the description of the API, for everybody; it tells nothing about anybody.
 //!
-//! The text lies in `openapi.json`. What only the program knows is filled in: its version, and the time zones.
+//! The text lies in `openapi.json`. What only the program knows is filled in: its version.
 
 use std::sync::LazyLock;
 
 use actix_web::HttpResponse;
-use chrono_tz::{TZ_VARIANTS, Tz};
 use serde_json::{Value, json};
 
 static TEXT: LazyLock<String> = LazyLock::new(|| document().to_string());
@@ -25,10 +24,6 @@ pub fn document() -> Value {
     if let Some(version) = document.pointer_mut("/info/version") {
         *version = json!(env!("CARGO_PKG_VERSION"));
     }
-    if let Some(Value::Object(zone)) = document.pointer_mut("/components/schemas/TimeZone") {
-        let names: Vec<&str> = TZ_VARIANTS.iter().copied().map(Tz::name).collect();
-        zone.insert("enum".into(), json!(names));
-    }
     document
 }
 
@@ -41,7 +36,5 @@ mod tests {
         let document = document();
 
         assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
-        let zones = &document["components"]["schemas"]["TimeZone"]["enum"];
-        assert!(zones.as_array().unwrap().contains(&json!("Europe/Warsaw")));
     }
 }

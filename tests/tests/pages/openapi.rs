@@ -2,7 +2,8 @@
 //! The description of the API: others' programs find it valid and true, and nothing in it leads to another user's data.
 
 use harness::{
-    database::Database, installation::Installation, python::Python, sink::Sink, web::Visitor,
+    database::Database, installation::Installation, python::Python, scratch::Scratch, sink::Sink,
+    web::Visitor,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -26,6 +27,65 @@ print(document['openapi'], len(document['paths']))",
     );
 
     assert!(said.starts_with("3.1."), "{said}");
+}
+
+/// Somebody else's generator makes a client out of the description, and the client works.
+#[tokio::test(flavor = "multi_thread")]
+async fn description_generates_a_working_client() {
+    harness::needs!(PostgreSql);
+    let Some(python) = Python::find() else { return };
+    let database = Database::start().await;
+    let installation = Installation::on(&database).write();
+    let _collector = installation.start_collector().await;
+    let anna = Account::create(&database, "anna@example.com").await;
+    anna.send(&database, 20).await;
+    let scratch = Scratch::new("client");
+    // No other program is to make the code pretty.
+    let wishes = scratch.write("wishes.yaml", "post_hooks: []\n");
+    let folder = scratch.path().join("fairtrack_client");
+
+    let made = python.run(
+        "openapi-python-client",
+        &[
+            "generate",
+            "--url",
+            &format!("{}/api/openapi.json", installation.url()),
+            "--meta=none",
+            &format!("--config={}", wishes.display()),
+            &format!("--output-path={}", folder.display()),
+        ],
+    );
+    let complaints =
+        String::from_utf8_lossy(&made.stdout).into_owned() + &String::from_utf8_lossy(&made.stderr);
+    assert!(made.status.success(), "{complaints}");
+    // It leaves out what it does not understand, and says so.
+    assert!(!complaints.contains("Warning"), "{complaints}");
+
+    let said = python.script(
+        "import sys, json
+sys.path.insert(0, sys.argv[1])
+from fairtrack_client import AuthenticatedClient
+from fairtrack_client.api.account import change_settings, me, settings
+from fairtrack_client.api.messages import message, messages
+from fairtrack_client.models import ChangeSettingsBody, ChangeSettingsBodyDigest, MessagesState
+client = AuthenticatedClient(base_url=sys.argv[2] + '/api/v1', token=sys.argv[3], raise_on_unexpected_status=True)
+found = messages.sync(client=client, state=MessagesState.CLICKED, limit=3)
+one = message.sync(found.messages[0].id, client=client)
+change_settings.sync(client=client, body=ChangeSettingsBody(digest=ChangeSettingsBodyDigest.DAILY))
+print(json.dumps({'login': me.sync(client=client).login, 'messages': len(found.messages), 'has_more': found.next_ is not None,
+    'events': len(one.events), 'digest': str(settings.sync(client=client).digest)}))",
+        &[
+            &scratch.path().display().to_string(),
+            &installation.url(),
+            &anna.token,
+        ],
+    );
+
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        said,
+        json!({"login": "anna@example.com", "messages": 3, "has_more": true, "events": 7, "digest": "daily"})
+    );
 }
 
 /// Schemathesis makes requests out of the description, good and bad, and compares what comes back with what it promises.
