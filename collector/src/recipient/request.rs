@@ -186,6 +186,7 @@ async fn note(
 ) -> Result<Outcome, RequestError> {
     let id = &books.controller.id;
     consent_events::lock(id, connection).await?;
+    consent_requests::lock(address_hash, connection).await?;
     let day = now - TimeDelta::days(1);
     if consent_requests::by_user_since(id, user.user_id(), day, connection).await? >= PER_DAY {
         return Ok(Outcome::DailyLimit);

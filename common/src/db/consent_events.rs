@@ -9,12 +9,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::{
-    QueryResult,
-    dsl::sql,
-    prelude::*,
-    sql_types::{Bool, Text},
-};
+use diesel::{QueryResult, prelude::*, sql_types::Text};
 use diesel_async::RunQueryDsl;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -377,14 +372,6 @@ pub async fn begin_epoch(
         .execute(connection)
         .await?;
     Ok(())
-}
-
-/// The same without waiting: false if somebody else writes the log just now.
-pub async fn try_lock(controller: &ControllerId, connection: &mut Connection) -> QueryResult<bool> {
-    let key = sql::<Bool>("pg_try_advisory_xact_lock(hashtextextended('consent|' || ")
-        .bind::<Text, _>(controller.as_str())
-        .sql(", 0))");
-    diesel::select(key).get_result(connection).await
 }
 
 /// Has every statement of this transaction planned anew: while a table grows from nothing to many rows, a plan that was

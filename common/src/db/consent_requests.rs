@@ -2,12 +2,17 @@
 //! `consent_requests`: who was asked when, by keyed hash, so that nobody is asked too often.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use diesel::{QueryResult, prelude::*};
+use diesel::{
+    QueryResult,
+    dsl::sql,
+    prelude::*,
+    sql_types::{BigInt, Bool},
+};
 use diesel_async::{AsyncConnection, RunQueryDsl};
 use uuid::Uuid;
 
 use super::{
-    Connection, consent_events,
+    Connection,
     messages::{self, Registration},
     schema::consent_requests,
 };
@@ -50,8 +55,7 @@ pub async fn invite(
     let controller = &registration.message.controller;
     connection
         .transaction(async |connection| {
-            // Whoever asks by mail holds the same lock, and so does an import of thousands: mail does not wait for it.
-            if !consent_events::try_lock(controller, connection).await? {
+            if !try_lock(address_hash, connection).await? {
                 return Ok(false);
             }
             let since = now - PAUSE;
@@ -70,6 +74,32 @@ pub async fn invite(
             Ok(true)
         })
         .await
+}
+
+/// Keeps others from asking somebody until the transaction ends. Comes before the subject is made.
+///
+/// A lock of its own, and not the consent log's: mail would wait there for an import of thousands, and hits for mail.
+pub async fn lock(address_hash: &[u8], connection: &mut Connection) -> QueryResult<()> {
+    diesel::sql_query("SELECT pg_advisory_xact_lock($1)")
+        .bind::<BigInt, _>(lock_key(address_hash))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// The same without waiting: false if another asks them just now.
+async fn try_lock(address_hash: &[u8], connection: &mut Connection) -> QueryResult<bool> {
+    let taken = sql::<Bool>("pg_try_advisory_xact_lock(")
+        .bind::<BigInt, _>(lock_key(address_hash))
+        .sql(")");
+    diesel::select(taken).get_result(connection).await
+}
+
+/// Returns the number by which the database knows the lock: the beginning of the keyed hash, which is as good as random.
+fn lock_key(address_hash: &[u8]) -> i64 {
+    address_hash
+        .first_chunk()
+        .map_or(0, |octets| i64::from_be_bytes(*octets))
 }
 
 /// Tells whether an address was asked since then, by whomever.

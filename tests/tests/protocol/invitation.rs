@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Invitations: one line and two rows, or none of them, and no mail waits for either.
 
-use common::config::{Config, Period};
+use common::{
+    address::Address,
+    config::{Config, Period},
+    db::standings,
+    keys::KeyRing,
+};
 use harness::{
     database::Database,
     needs,
@@ -48,31 +53,40 @@ async fn counts(database: &Database) -> (i64, i64) {
 }
 
 #[tokio::test]
-async fn mail_does_not_wait_for_whoever_writes_the_consent_log() {
+async fn mail_waits_neither_for_the_consent_log_nor_for_who_asks_the_same_person() {
     needs!(PostgreSql);
     let folder = Folder::new();
     let database = Database::start().await;
     let config = place(&folder, &database).await;
-    let lock = format!(
+    let log = format!(
         "SELECT pg_advisory_xact_lock(hashtextextended('consent|{}', 0))",
         config.controllers[0].id
     );
+    let ewa = Address::parse(EWA).unwrap();
+    let hash = standings::suppression_hash(&KeyRing::for_testing(), &ewa);
     let milter = Running::start(config).await;
     let mut mta = Mta::open(&milter).await;
-    let mut writer = database.connect().await;
+    let (mut writer, mut asker) = (database.connect().await, database.connect().await);
 
     let writing = writer.transaction().await.unwrap();
-    writing.execute(&lock, &[]).await.unwrap();
+    writing.execute(&log, &[]).await.unwrap();
+    let asking = asker.transaction().await.unwrap();
+    let key = i64::from_be_bytes(*hash.first_chunk().unwrap());
+    asking
+        .execute("SELECT pg_advisory_xact_lock($1)", &[&key])
+        .await
+        .unwrap();
     assert!(!is_invited(&mut mta).await);
     assert_eq!(
         counts(&database).await,
         (1, 0),
-        "it was written down at once"
+        "it is written down at once"
     );
-    writing.commit().await.unwrap();
+    asking.commit().await.unwrap();
 
     assert!(is_invited(&mut mta).await);
     assert_eq!(counts(&database).await, (2, 1));
+    writing.commit().await.unwrap();
 }
 
 #[tokio::test]
