@@ -165,9 +165,6 @@ fn mail(context: &mut Context<Conversation>, arguments: &[CString]) -> Status {
     } else {
         Client::Stranger
     };
-    if client == Client::Postfix {
-        conversation.milter.return_path.walked();
-    }
     let sender = arguments.first().map_or(&b""[..], |first| first.as_bytes());
     conversation.session.limit(Limits {
         mta_size,
@@ -184,6 +181,10 @@ fn recipient(context: &mut Context<Conversation>, arguments: &[CString]) -> Stat
         return Status::Continue;
     };
     conversation.session.recipient(first.as_bytes());
+    // Postfix tells us of no recipient that it refuses.
+    if conversation.session.client() == Some(&Client::Postfix) {
+        conversation.milter.return_path.walked();
+    }
     conversation.terms.answer()
 }
 

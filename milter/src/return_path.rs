@@ -2,13 +2,14 @@
 //! The way back: whether Postfix would bring a split message back to us, one recipient at a time.
 //!
 //! Nothing is split before the way has been walked, and nothing while it has been blocked for a minute. To try it, we
-//! begin a message at the listener that takes copies, as Postfix does, and look whether the listener asks us about it
-//! under the name that it must bear. Mail that comes back proves the same, so a busy way is not tried.
+//! begin a message at the listener that takes copies, as Postfix does, up to a recipient, which is when it says whether it
+//! takes mail from here, and look whether the listener asks us about it under the name that it must bear. Mail that comes
+//! back proves the same, so a busy way is not tried.
 
 use std::{
     fmt::{self, Display, Formatter},
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -16,6 +17,7 @@ use common::config::{Config, Controller, MultiRecipient, SmtpServer};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
+    sync::watch,
     time::{sleep, timeout},
 };
 
@@ -32,20 +34,18 @@ const FRESH: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_secs(5);
 const LIMIT: Duration = Duration::from_secs(10);
 
+/// How long after a recipient was taken we wait to be told.
+const MOMENT: Duration = Duration::from_secs(1);
+
 /// The longest answer that is read.
 const ANSWER: u64 = 64 * 1_024;
 
 /// When the way was walked last.
 #[derive(Debug, Default)]
 pub(crate) struct ReturnPath {
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    walked: Option<Instant>,
-    walks: u64,
-    told: Option<Told>,
+    /// When it was, and each time anew.
+    walked: watch::Sender<Option<Instant>>,
+    told: Mutex<Option<Told>>,
 }
 
 /// What the log says already.
@@ -67,11 +67,9 @@ enum Blockage {
 }
 
 impl ReturnPath {
-    /// Notes that Postfix came to us about a copy.
+    /// Notes that Postfix has taken a recipient of a copy and tells us so.
     pub(crate) fn walked(&self) {
-        let mut state = self.state();
-        state.walked = Some(Instant::now());
-        state.walks += 1;
+        self.walked.send_replace(Some(Instant::now()));
     }
 
     /// Tells whether what is split now would come back.
@@ -80,36 +78,28 @@ impl ReturnPath {
     }
 
     fn walked_within(&self, limit: Duration, now: Instant) -> bool {
-        let walked = self.state().walked;
+        let walked = *self.walked.borrow();
         walked.is_some_and(|walked| now.duration_since(walked) < limit)
-    }
-
-    fn walks(&self) -> u64 {
-        self.state().walks
     }
 
     /// Says in the log what has changed.
     fn tell(&self, server: &SmtpServer, trial: Result<(), Blockage>) {
-        let mut state = self.state();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         match trial {
-            Ok(()) if state.told != Some(Told::Open) => {
-                state.told = Some(Told::Open);
+            Ok(()) if *told != Some(Told::Open) => {
+                *told = Some(Told::Open);
                 tracing::info!(
                     "messages to several recipients are split: copies come back by \"{server}\""
                 );
             }
-            Err(blockage) if state.told != Some(Told::Blocked) => {
-                state.told = Some(Told::Blocked);
+            Err(blockage) if *told != Some(Told::Blocked) => {
+                *told = Some(Told::Blocked);
                 tracing::error!(
                     "\"milter.reinject\": nothing is split while \"{server}\" {blockage}"
                 );
             }
             Ok(()) | Err(_) => {}
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -134,22 +124,30 @@ fn wanted(config: &Config) -> Option<&SmtpServer> {
 }
 
 async fn walk(server: &SmtpServer, path: &ReturnPath) -> Result<(), Blockage> {
-    let before = path.walks();
+    let mut walked = path.walked.subscribe();
     match timeout(LIMIT, begin_a_message(server)).await {
-        Ok(Ok(true)) if path.walks() > before => Ok(()),
-        Ok(Ok(true)) => Err(Blockage::Passing),
+        // Postfix does not wait for us there, so we may hear of it a moment later.
+        Ok(Ok(true)) => match timeout(MOMENT, walked.changed()).await {
+            Ok(_walked) => Ok(()),
+            Err(_elapsed) => Err(Blockage::Passing),
+        },
         Ok(Ok(false)) => Err(Blockage::Refusal),
         Ok(Err(error)) => Err(Blockage::Connection(error)),
         Err(_elapsed) => Err(Blockage::Late),
     }
 }
 
-/// Goes as far as MAIL, so that the listener has asked its milters; false if it says no on the way.
+/// Goes as far as RCPT, so that the listener has asked its milters and has judged who comes: Postfix says no to nobody
+/// before that (`smtpd_delay_reject`). False if it says no on the way. Without content nothing is sent.
 async fn begin_a_message(server: &SmtpServer) -> io::Result<bool> {
     let stream = TcpStream::connect((server.host.as_str(), server.port)).await?;
     let mut stream = BufReader::new(stream);
     let mut is_taken = answer(&mut stream).await?;
-    for command in ["EHLO fairtrack-milter\r\n", "MAIL FROM:<>\r\n"] {
+    for command in [
+        "EHLO fairtrack-milter\r\n",
+        "MAIL FROM:<>\r\n",
+        RECIPIENT_ELSEWHERE,
+    ] {
         if is_taken {
             stream.write_all(command.as_bytes()).await?;
             is_taken = answer(&mut stream).await?;
@@ -158,6 +156,9 @@ async fn begin_a_message(server: &SmtpServer) -> io::Result<bool> {
     stream.write_all(b"QUIT\r\n").await?;
     Ok(is_taken)
 }
+
+/// A listener that takes mail for its own domains only is no way back. (RFC 2606 keeps the name for examples.)
+const RECIPIENT_ELSEWHERE: &str = "RCPT TO:<postmaster@example.net>\r\n";
 
 /// Reads an answer of one or more lines; true if it is a yes.
 async fn answer(stream: &mut BufReader<TcpStream>) -> io::Result<bool> {
@@ -207,10 +208,10 @@ mod tests {
         assert!(!path.is_open(now + PATIENCE));
     }
 
-    /// Answers one client with one line after another, and tells what it does at MAIL.
+    /// Answers one client with one line after another, and does something when it takes a recipient.
     async fn listening(
         answers: &'static [&'static str],
-        at_mail: impl Fn() + Send + 'static,
+        at_recipient: impl Fn() + Send + 'static,
     ) -> SmtpServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -221,8 +222,8 @@ mod tests {
                 stream.write_all(answer.as_bytes()).await.unwrap();
                 let mut line = String::new();
                 stream.read_line(&mut line).await.unwrap();
-                if line.starts_with("MAIL") {
-                    at_mail();
+                if line.starts_with("RCPT") {
+                    at_recipient();
                 }
             }
         });
@@ -236,6 +237,15 @@ mod tests {
         "220 x\r\n",
         "250-x\r\n250 SIZE\r\n",
         "250 ok\r\n",
+        "250 ok\r\n",
+        "221 bye\r\n",
+    ];
+
+    const NO_TO_RECIPIENTS: &[&str] = &[
+        "220 x\r\n",
+        "250 x\r\n",
+        "250 ok\r\n",
+        "554 5.7.1 no\r\n",
         "221 bye\r\n",
     ];
 
@@ -258,11 +268,13 @@ mod tests {
             walk(&passing, &path).await,
             Err(Blockage::Passing)
         ));
-        let refusing = listening(&["554 no\r\n", ""], || {}).await;
-        assert!(matches!(
-            walk(&refusing, &path).await,
-            Err(Blockage::Refusal)
-        ));
+        for answers in [&["554 no\r\n", ""][..], NO_TO_RECIPIENTS] {
+            let refusing = listening(answers, || {}).await;
+            assert!(matches!(
+                walk(&refusing, &path).await,
+                Err(Blockage::Refusal)
+            ));
+        }
         let silent = SmtpServer {
             host: "127.0.0.1".into(),
             port: 1,

@@ -138,6 +138,11 @@ impl Session {
         Next::Continue
     }
 
+    /// Returns who hands the current message over.
+    pub fn client(&self) -> Option<&Client> {
+        self.current.as_ref().map(|current| &current.client)
+    }
+
     /// Takes a recipient.
     pub fn recipient(&mut self, argument: &[u8]) {
         if let Some(current) = &mut self.current {

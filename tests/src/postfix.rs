@@ -42,6 +42,7 @@ pub struct Builder {
     milters: Vec<String>,
     inbound_milter: Option<String>,
     settings: Vec<String>,
+    way_back_options: Vec<String>,
 }
 
 impl Postfix {
@@ -53,6 +54,7 @@ impl Postfix {
             milters: Vec::new(),
             inbound_milter: None,
             settings: Vec::new(),
+            way_back_options: Vec::new(),
         }
     }
 
@@ -102,6 +104,22 @@ impl Postfix {
         fs::create_dir_all(seen.parent().unwrap()).unwrap();
         fs::copy(passwords, &seen).unwrap();
         give_to(&seen, "postfix");
+    }
+
+    /// Gives the service that takes copies in again an option, from its next session on.
+    ///
+    /// # Panics
+    ///
+    /// Panics if Postfix does not do as it is told.
+    pub async fn set_way_back(&self, option: &str) {
+        let option = format!("127.0.0.1:{}/inet/{option}", self.copies);
+        let mut edit = Command::new(find("postconf").unwrap());
+        edit.arg("-c").arg(&self.etc).args(["-P", &option]);
+        run(&self.scratch, &mut edit);
+        let mark = self.log().mark();
+        let mut reload = Command::new(find("postfix").unwrap());
+        run(&self.scratch, reload.arg("-c").arg(&self.etc).arg("reload"));
+        self.log().wait_for_after(mark, "reload --").await;
     }
 
     /// Returns the mail log.
@@ -194,6 +212,13 @@ impl Builder {
         self
     }
 
+    /// Gives the service that takes copies in again another option than `deploy/postfix-split.cf` gives it.
+    #[must_use]
+    pub fn way_back_option(mut self, option: &str) -> Self {
+        self.way_back_options.push(option.to_owned());
+        self
+    }
+
     /// Starts it.
     ///
     /// # Panics
@@ -217,14 +242,9 @@ impl Builder {
         ));
         main.push_str(&self.settings.join("\n"));
         main.push('\n');
-        let split = scratch.write(
-            "etc/fairtrack_split",
-            format!("/^X-Fairtrack-Split:/ FILTER fairtrack-copies:[127.0.0.1]:{copies}\n"),
-        );
-        main.push_str(&format!(
-            "milter_header_checks = regexp:{}\n",
-            split.display()
-        ));
+        let way_back = WayBack::read(&etc, &copies, &self.way_back_options);
+        scratch.write("etc/fairtrack_split", way_back.table);
+        main.push_str(&way_back.main);
         scratch.write("etc/main.cf", main);
         scratch.write(
             "etc/master.cf",
@@ -232,7 +252,7 @@ impl Builder {
                 .replace("SUBMISSION", &submission.to_string())
                 .replace("INBOUND", &inbound.to_string())
                 .replace("LOCAL", &local.to_string())
-                .replace("COPIES_PORT", &copies.to_string()),
+                .replace("WAY_BACK\n", &way_back.master),
         );
 
         let program = find("postfix").expect("Postfix is not here (package postfix)");
@@ -282,6 +302,48 @@ impl Builder {
         }
         if file.exists() {
             give_to(&file, "postfix");
+        }
+    }
+}
+
+/// What `deploy/postfix-split.cf` has an administrator put where.
+struct WayBack {
+    main: String,
+    master: String,
+    table: String,
+}
+
+impl WayBack {
+    fn read(etc: &Path, copies: &Port, options: &[String]) -> Self {
+        let shipped = include_str!("../../deploy/postfix-split.cf")
+            .replace("127.0.0.1]:10026", &format!("127.0.0.1]:{copies}"))
+            .replace("127.0.0.1:10026", &format!("127.0.0.1:{copies}"))
+            .replace("/etc/postfix", &etc.display().to_string())
+            .replace("fairtrack_submission_milters", "harness_milters");
+        let lines = |wanted: &dyn Fn(&str) -> bool| -> String {
+            let lines = shipped
+                .lines()
+                .map(|line| line.strip_prefix("# ").unwrap_or(line))
+                .filter(|line| wanted(line));
+            lines.map(|line| format!("{line}\n")).collect()
+        };
+        let service = format!("127.0.0.1:{copies} inet");
+        let mut master = lines(&|line| {
+            line.starts_with("  -o ")
+                || line.starts_with("fairtrack-copies unix")
+                || line.starts_with(&service)
+        });
+        for option in options {
+            master.push_str(&format!("  -o {option}\n"));
+        }
+        Self {
+            main: lines(&|line| {
+                line.starts_with("milter_header_checks =") || line.starts_with("fairtrack-copies_")
+            }),
+            master,
+            table: lines(&|line| line.trim_start().starts_with("/^"))
+                .trim_start()
+                .to_owned(),
         }
     }
 }
@@ -354,7 +416,6 @@ milter_default_action = accept
 smtpd_milters =
 non_smtpd_milters =
 milter_macro_defaults = message_size_limit=$message_size_limit
-fairtrack-copies_destination_recipient_limit = 1
 ";
 
 const MASTER_CF: &str = "127.0.0.1:SUBMISSION inet n - n - - smtpd
@@ -369,20 +430,7 @@ const MASTER_CF: &str = "127.0.0.1:SUBMISSION inet n - n - - smtpd
   -o smtpd_milters=$harness_inbound_milters
 127.0.0.1:LOCAL inet n - n - - smtpd
   -o syslog_name=postfix/local
-127.0.0.1:COPIES_PORT inet n - n - - smtpd
-  -o syslog_name=postfix/copies
-  -o smtpd_milters=$harness_milters
-  -o milter_macro_daemon_name=FAIRTRACK-COPIES
-  -o smtpd_relay_restrictions=permit_mynetworks,reject
-  -o smtpd_recipient_restrictions=
-  -o receive_override_options=no_address_mappings,no_unknown_recipient_checks
-  -o local_header_rewrite_clients=
-fairtrack-copies unix - - n - - smtp
-  -o smtp_line_length_limit=0
-  -o smtp_header_checks=
-  -o smtp_generic_maps=
-  -o smtp_fallback_relay=
-  -o disable_mime_output_conversion=yes
+WAY_BACK
 pickup    unix  n - n 60 1 pickup
 cleanup   unix  n - n - 0 cleanup
 qmgr      unix  n - n 300 1 qmgr

@@ -200,8 +200,8 @@ pub struct Milter {
     /// says of them. It need not outlive the machine. Default: `/run/fairtrack/milter.journal`.
     pub journal: PathBuf,
     /// The listener where Postfix takes a split message in again, one recipient at a time: `smtp://HOST:PORT`. Required
-    /// where a controller's `multi_recipient` is `split`; `deploy/postfix-split.cf` shows it. While it does not answer, or does
-    /// not ask us as it should, nothing is split. Default: none.
+    /// where a controller's `multi_recipient` is `split`; `deploy/postfix-split.cf` shows it. While it does not answer, takes
+    /// no mail from here, or does not ask us as it should, nothing is split. Default: none.
     pub reinject: Option<SmtpServer>,
     /// A message to more recipients than this is not split, and left untouched. Default: 100.
     pub max_copies: usize,

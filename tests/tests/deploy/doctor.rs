@@ -368,6 +368,24 @@ async fn mail_server_that_refuses_sign_in_links_is_found() {
 }
 
 #[tokio::test]
+async fn way_back_that_takes_no_split_mail_is_found() {
+    needs!(PostgreSql, Postfix, OpenDkim);
+    let sink = Sink::start();
+    sink.refuse("postmaster@example.net");
+    let port = sink.port();
+    let site = sound_site(Database::start_alone().await, |builder| {
+        builder
+            .set("controller.multi_recipient", "split")
+            .set("milter.reinject", format!("smtp://127.0.0.1:{port}"))
+    })
+    .await;
+    let _milter = site.installation.start_milter().await;
+    let _collector = site.installation.start_collector().await;
+
+    assert_eq!(ask_about(&site).wrong(), ["split mail"]);
+}
+
+#[tokio::test]
 async fn settings_weaker_than_their_defaults_are_noted_and_fail_nothing() {
     needs!(PostgreSql, Postfix, OpenDkim);
     let site = sound_site(Database::start_alone().await, |builder| {

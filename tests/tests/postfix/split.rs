@@ -190,6 +190,84 @@ async fn nothing_is_split_while_the_way_back_does_not_ask_us() {
 }
 
 #[tokio::test]
+async fn nothing_is_split_while_the_way_back_takes_no_mail_from_here() {
+    needs!(PostgreSql, Postfix, OpenDkim);
+    // Postfix says so at the recipient, and would return each copy to its author.
+    let site = Site::with_postfix(
+        Database::start().await,
+        |builder| builder.set("controller.multi_recipient", "split"),
+        |postfix| postfix.way_back_option("mynetworks=192.0.2.0/24"),
+    )
+    .await;
+    site.user(ALICE).await;
+    site.says(BOB, Said::Yes).await;
+    let milter = site.installation.start_milter().await;
+    milter
+        .log()
+        .wait_for("does not take mail from this host")
+        .await;
+    let message = Message::new(ALICE, BOB).build();
+
+    let delivery = site.deliver(ALICE, &[BOB, DAVE], &message).await;
+
+    assert_eq!(delivery.without_trace_and_signature(), message);
+    milter.log().wait_for("untouched: several-recipients").await;
+}
+
+#[tokio::test]
+async fn copies_wait_where_the_way_back_was_blocked_meanwhile() {
+    needs!(PostgreSql, Postfix, OpenDkim);
+    let site = site("5s").await;
+    let milter = start_milter(&site).await;
+    let message = Message::new(ALICE, BOB).build();
+    site.postfix.set_way_back("mynetworks=192.0.2.0/24").await;
+
+    let mark = site.postfix.log().mark();
+    let reply = site.submit(ALICE, &EVERYBODY, &message).await;
+    assert_eq!(reply.code, 250, "{}", reply.text);
+    let log = site.postfix.log();
+    log.wait_for_after(mark, "Client host rejected").await;
+    site.postfix.set_way_back("mynetworks=127.0.0.0/8").await;
+    let deliveries = deliveries(&site).await;
+
+    milter.log().wait_for("split copies=2 recipients=4").await;
+    for recipient in [BOB, CAROL] {
+        assert_eq!(site.artefacts(&deliveries[recipient]).pixels.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn copies_come_back_by_the_loopback_address_whatever_that_of_other_mail() {
+    needs!(PostgreSql, Postfix, OpenDkim);
+    // As where mail must leave by one of several addresses; the way in takes mail from one only.
+    let site = Site::with_postfix(
+        Database::start().await,
+        |builder| {
+            builder
+                .set("controller.multi_recipient", "split")
+                .set("milter.deadline", "10s")
+        },
+        |postfix| {
+            postfix
+                .setting("smtp_bind_address = 127.0.0.2")
+                .way_back_option("mynetworks=127.0.0.1/32")
+        },
+    )
+    .await;
+    site.user(ALICE).await;
+    site.says(BOB, Said::Yes).await;
+    let _milter = start_milter(&site).await;
+
+    let reply = site
+        .submit(ALICE, &EVERYBODY, &Message::new(ALICE, BOB).build())
+        .await;
+    assert_eq!(reply.code, 250, "{}", reply.text);
+    let deliveries = deliveries(&site).await;
+
+    assert_eq!(site.artefacts(&deliveries[BOB]).pixels.len(), 1);
+}
+
+#[tokio::test]
 async fn consent_is_asked_again_when_the_copy_comes_back() {
     needs!(PostgreSql, Postfix, OpenDkim);
     let site = site("20s").await;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Mail of our own: whether the server would take a sign-in link. Nothing is sent: the conversation ends before DATA.
+//! Where mail is handed over: whether the server would take a sign-in link, and Postfix the copies of a split message.
+//! Nothing is sent: the conversation ends before DATA.
 
 use std::{io, time::Duration};
 
-use common::config::Config;
+use common::config::{Config, Controller, MultiRecipient};
 use lettre::message::Mailbox;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream},
@@ -49,6 +50,31 @@ pub(super) async fn examine(config: &Config) -> Finding {
             "start the mail server, or correct \"mail.smtp\": without it nobody can sign in or be asked for consent",
         ),
     }
+}
+
+/// Looks whether mail that was split would be taken in again: the milter, which splits nothing before, says so in its log.
+pub(super) async fn way_back(config: &Config) -> Option<Finding> {
+    const PIECE: &str = "split mail";
+    let splits = |controller: &Controller| controller.multi_recipient == MultiRecipient::Split;
+    let server = config.milter.reinject.as_ref()?.to_string();
+    if !config.controllers.iter().any(splits) {
+        return None;
+    }
+    // For a domain of nobody here: the copies go everywhere.
+    let offered = timeout(PATIENCE, offer(&server, "", "postmaster@example.net")).await;
+    let found = match offered {
+        Ok(Ok(Offered::Taken)) => {
+            return Some(Finding::ok(PIECE, format!("\"{server}\" takes it back")));
+        }
+        Ok(Ok(Offered::Refused(answer))) => format!("\"{server}\" refuses it: {answer}"),
+        Ok(Err(error)) => format!("\"{server}\": {error}"),
+        Err(_elapsed) => format!("\"{server}\" does not answer"),
+    };
+    Some(Finding::wrong(
+        PIECE,
+        found,
+        "set the services up as deploy/postfix-split.cf says, or correct \"milter.reinject\": until then nothing is split",
+    ))
 }
 
 const PATIENCE: Duration = Duration::from_secs(10);

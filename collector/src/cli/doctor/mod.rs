@@ -89,6 +89,9 @@ async fn examine(config: &Config, arguments: &Arguments, context: &Context) -> V
     let installed = Installed::read(arguments.postfix.as_deref());
     findings.extend(mta::examine(config, installed.as_ref()));
     findings.push(mail::examine(config).await);
+    if installed.is_some() {
+        findings.extend(mail::way_back(config).await);
+    }
     for controller in &config.controllers {
         let ring = keys.as_ref().ok();
         findings.extend(outside::examine(controller, ring, &arguments.proxy_logs).await);

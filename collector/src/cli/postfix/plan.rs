@@ -6,6 +6,7 @@
 
 use std::{
     fmt::Write,
+    net::IpAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -286,6 +287,11 @@ fn way_back(server: &SmtpServer, list: Option<&str>) -> Vec<String> {
     } else {
         server.host.clone()
     };
+    let is_here = server.host == "localhost"
+        || server
+            .host
+            .parse()
+            .is_ok_and(|address: IpAddr| address.is_loopback());
     SPLIT
         .replace(
             "[127.0.0.1]:10026",
@@ -297,6 +303,8 @@ fn way_back(server: &SmtpServer, list: Option<&str>) -> Vec<String> {
             list.unwrap_or("fairtrack_submission_milters"),
         )
         .lines()
+        // From the loopback address no other host can be reached.
+        .filter(|line| is_here || !line.contains("smtp_bind_address"))
         .map(str::to_owned)
         .collect()
 }
@@ -437,6 +445,10 @@ mod tests {
         assert!(lines.contains("FILTER fairtrack-copies:[127.0.0.1]:10126"));
         assert!(lines.contains("# 127.0.0.1:10126 inet n "));
         assert!(lines.contains("smtpd_milters=$fairtrack_127_0_0_1_587_milters"));
+        assert!(lines.contains("-o smtp_bind_address=127.0.0.1"));
+        let elsewhere = plan(Some("smtp://192.0.2.7:10126")).text();
+        assert!(elsewhere.contains("# 192.0.2.7:10126 inet n "));
+        assert!(!elsewhere.contains("smtp_bind_address"));
         assert!(!plan(None).text().contains("milter_header_checks"));
     }
 
