@@ -20,6 +20,7 @@ use harness::{
     site::{ALICE, BOB, PASSWORD, Said, Site},
     smtp::Session,
 };
+use mail_parser::{MessageParser, PartType};
 
 use crate::taken_apart::uninstrumented;
 
@@ -76,7 +77,8 @@ async fn assert_untouched(
     assert!(bare.len() * 10 < corpus.len());
 }
 
-/// Returns how many were instrumented.
+/// Every message that was instrumented is what was submitted once our own is taken out, and every signature holds that
+/// holds without us. Returns how many were instrumented.
 fn assert_signed(
     site: &Site,
     corpus: &[(String, Vec<u8>)],
@@ -87,7 +89,7 @@ fn assert_signed(
     let after = verdicts(site, delivered);
     let keys = KeyRing::read(&site.installation.keys()).unwrap();
     let base = site.installation.url();
-    let (mut instrumented, mut unsigned) = (0, Vec::new());
+    let (mut instrumented, mut rewritten, mut unsigned) = (0, 0, Vec::new());
     for (number, delivery) in delivered {
         let name = &corpus.get(*number).unwrap().0;
         if after.get(number) != Some(&Signature::Valid) {
@@ -96,11 +98,16 @@ fn assert_signed(
             unsigned.push(name);
         }
         let message = delivery.without_trace_and_signature();
-        let original = untouched.get(number).unwrap();
-        if message != original.without_trace_and_signature() {
+        let original = untouched.get(number).unwrap().without_trace_and_signature();
+        if message != original {
             instrumented += 1;
             assert!(site.artefacts(delivery).field.is_some(), "{name}");
-            let _whole = uninstrumented(&message, &keys, &base);
+            let before = uninstrumented(&message, &keys, &base);
+            if before != original {
+                // Where something was taken out, what stood there may be written otherwise.
+                assert_eq!(as_read(&before), as_read(&original), "{name}");
+                rewritten += 1;
+            }
         }
     }
     println!(
@@ -110,8 +117,25 @@ fn assert_signed(
         unsigned.len()
     );
     assert!(instrumented * 3 > corpus.len());
+    assert!(rewritten * 2 < instrumented, "{rewritten}");
     assert!(unsigned.len() * 10 < corpus.len());
     instrumented
+}
+
+/// Returns what a reader's program makes of a message: its fields and the decoded content of its parts, soft line breaks,
+/// transfer encodings and entities resolved.
+fn as_read(message: &[u8]) -> Vec<String> {
+    let parsed = MessageParser::new().parse(message).unwrap();
+    let fields = parsed
+        .headers_raw()
+        .filter(|(name, _)| !name.eq_ignore_ascii_case("Content-Transfer-Encoding"))
+        .map(|(name, value)| format!("{name}:{value}"));
+    let parts = parsed.parts.iter().map(|part| match &part.body {
+        PartType::Html(html) => htmlize::unescape_attribute(html.as_ref()).into_owned(),
+        PartType::Multipart(children) => format!("{} parts", children.len()),
+        _ => String::from_utf8_lossy(part.contents()).into_owned(),
+    });
+    fields.chain(parts).collect()
 }
 
 fn assert_are_trace_fields(fields: &[u8], name: &str) {
