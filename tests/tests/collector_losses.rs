@@ -193,7 +193,10 @@ async fn full_log_breaks_no_answer_and_is_counted() {
 async fn hit_that_is_accepted_at_the_second_try_repeats_nothing() {
     harness::needs!(PostgreSql);
     let database = Database::start().await;
-    let installation = Installation::on(&database).write();
+    let installation = Installation::on(&database)
+        // Through the database first.
+        .set("collector.answer_within", "30s")
+        .write();
     let sample = Sample::with_consent(&installation, &database).await;
     // Refused at once, and refused once more when it is replayed in a batch; accepted by itself.
     database

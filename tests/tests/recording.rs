@@ -3,8 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where a step fails")]
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{TimeDelta, Utc};
 use common::{
+    consent::chain,
     db::{
         self, Transactions,
         erasures::{self, Suppression},
@@ -87,12 +88,15 @@ async fn hit_that_waited_for_a_lock_beyond_its_time_is_settled_by_itself() {
         .await
         .unwrap()
         .get(0);
-    let at: DateTime<Utc> = observer
-        .query_one("SELECT date_trunc('milliseconds', clock_timestamp())", &[])
-        .await
-        .unwrap()
-        .get(0);
     let mut connection = db::connect(database.url()).await.unwrap();
+    let settle = TimeDelta::seconds(1);
+
+    holder
+        .batch_execute(&format!("BEGIN; {LOCK}"))
+        .await
+        .unwrap();
+    // Not late yet.
+    let at = chain::storable(Utc::now());
     let row = New {
         owner: 0,
         message: sample.message,
@@ -107,12 +111,6 @@ async fn hit_that_waited_for_a_lock_beyond_its_time_is_settled_by_itself() {
         },
         duplicate_of: None,
     };
-    let settle = TimeDelta::milliseconds(20);
-
-    holder
-        .batch_execute(&format!("BEGIN; {LOCK}"))
-        .await
-        .unwrap();
     let keep = tokio::spawn(async move {
         let batch = Batch {
             controllers: &["example"],
