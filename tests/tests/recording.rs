@@ -170,6 +170,49 @@ async fn late_hits_of_a_message_that_somebody_is_at_are_settled_afterwards() {
 }
 
 #[tokio::test]
+async fn late_hit_makes_what_followed_it_a_repetition() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = hasty(&database).write();
+    let sample = Sample::with_consent(&installation, &database).await;
+    let client = database.connect().await;
+    // The second was counted half an hour ago; the first waited in a log.
+    store(
+        &client,
+        &sample,
+        "human",
+        "SELECT interval '30 minutes'",
+        true,
+    )
+    .await;
+    store(
+        &client,
+        &sample,
+        "human",
+        "SELECT interval '30 minutes 9 seconds'",
+        false,
+    )
+    .await;
+    client
+        .batch_execute(
+            r#"UPDATE messages SET open_count = 1, settled_until = now() - interval '20 minutes';
+            UPDATE hits SET features = '{"k": "open", "t": 1800000, "c": "mail-app", "n": "other"}'"#,
+        )
+        .await
+        .unwrap();
+    announce(&client, &sample, "31 minutes").await;
+
+    let _collector = installation.start_collector().await;
+    until(&client, "SELECT bool_and(settled) FROM hits", &[]).await;
+
+    let classes = "SELECT array_agg(class ORDER BY at) FROM hits";
+    let classes: Vec<String> = client.query_one(classes, &[]).await.unwrap().get(0);
+    assert_eq!(classes, ["human", "duplicate"]);
+    let opens = "SELECT open_count::bigint FROM messages";
+    assert_eq!(database.count(opens, &[]).await, 1);
+}
+
+#[tokio::test]
 async fn flood_of_hits_is_settled_to_the_last_of_them() {
     harness::needs!(PostgreSql);
     let database = Database::start().await;

@@ -223,11 +223,11 @@ async fn read(
 ) -> Result<Read, DbError> {
     let late = config.late_recheck.delta();
     let until = now - config.settle.delta();
-    // Settled verdicts may still change for a while.
-    let judged = |from: DateTime<Utc>| from.max(until) - late;
+    // Settled verdicts may still change for a while, and whenever a hit before them becomes known.
+    let judged = |from: DateTime<Utc>| from.min(until - late);
     let since: Vec<(Uuid, DateTime<Utc>)> = claims
         .iter()
-        .map(|(claim, from)| (claim.message.0, judged(*from).min(*from) - REACH))
+        .map(|(claim, from)| (claim.message.0, judged(*from) - REACH))
         .collect();
     let horizon = now + TimeDelta::days(1);
     let found = verdicts::of_messages(controller, &since, horizon, MOST_HITS, connection).await?;
