@@ -25,6 +25,7 @@ use tokio::{
 
 use crate::{
     classify::Networks,
+    exchangers::Exchangers,
     health::{self, Health},
     ingest::{Alarm, HitLog, Ingest, Recorder},
     jobs,
@@ -123,6 +124,7 @@ impl Site {
             desk: Desk::default(),
             live: Live::default(),
             oidc: provider(config)?,
+            exchangers: Exchangers::new(config.classify.name_server),
         };
         let alarm = Arc::new(Alarm::default());
         let recorder = Recorder::new(

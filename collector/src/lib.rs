@@ -9,6 +9,7 @@ pub mod classify;
 pub mod cli;
 pub mod contacts;
 pub mod exchange;
+pub mod exchangers;
 pub mod failure;
 pub mod heads;
 pub mod health;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use common::{config::Config, db::Db, keys::KeyRing};
 
-use crate::{live::Live, mail::Mailer, oidc::Provider, recipient::desk::Desk};
+use crate::{
+    exchangers::Exchangers, live::Live, mail::Mailer, oidc::Provider, recipient::desk::Desk,
+};
 
 /// What handlers and jobs share; cheap to clone.
 #[derive(Clone)]
@@ -19,4 +21,6 @@ pub struct State {
     pub live: Live,
     /// Where users sign in by OpenID Connect.
     pub oidc: Option<Arc<Provider>>,
+    /// Who takes the mail of whom.
+    pub exchangers: Exchangers,
 }

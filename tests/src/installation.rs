@@ -78,6 +78,7 @@ impl Installation {
             ("milter.journal", path("milter.journal")),
             ("collector.listen", format!("127.0.0.1:{collector}")),
             ("collector.admin_listen", format!("127.0.0.1:{admin}")),
+            ("classify.name_server", "none".to_owned()),
             ("collector.hit_log", path("hits")),
             ("collector.journal", path("journal")),
             (

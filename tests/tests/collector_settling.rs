@@ -295,3 +295,63 @@ async fn only_who_reads_the_mail_of_three_people_is_a_crowd() {
         assert_eq!(database.count(traced, &[&messages]).await, traces);
     }
 }
+
+#[tokio::test]
+async fn filter_that_takes_the_mail_is_known_by_its_name() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let name_server = name_server_of("mx0a-1.pphosted.com").await;
+    let installation = hasty(&database)
+        .set("classify.name_server", name_server.to_string())
+        .write();
+    let sample = Sample::with_consent(&installation, &database).await;
+    let client = database.connect().await;
+    let sent = "UPDATE messages SET sent_at = now() - interval '30 seconds'";
+    client.execute(sent, &[]).await.unwrap();
+    let _collector = installation.start_collector().await;
+    // No list knows it, and nothing speaks for a person.
+    let agent = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36";
+    let mut visitor = Visitor::with_agent(agent).header("X-Forwarded-For", "203.0.113.9");
+
+    visitor.get(&sample.link(1, "https://a.example/")).await;
+    until_settled(&client, 1).await;
+
+    let row = client
+        .query_one(
+            "SELECT class, reasons, exchanger FROM hits JOIN messages ON messages.id = message_id",
+            &[],
+        )
+        .await
+        .unwrap();
+    assert_eq!(row.get::<_, &str>(0), "security-scanner");
+    assert_eq!(row.get::<_, Vec<String>>(1), ["R34"]);
+    assert_eq!(row.get::<_, Option<&str>>(2), Some("proofpoint"));
+}
+
+/// Starts a name server that names one host as the exchanger of every domain, and returns where it listens.
+async fn name_server_of(host: &'static str) -> std::net::SocketAddr {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut question = [0; 512];
+        while let Ok((length, from)) = socket.recv_from(&mut question).await {
+            let mut answer: Vec<u8> = question.into_iter().take(length).collect();
+            // An answer of a resolver, with one record.
+            answer.splice(2..4, [0x81, 0x80]);
+            answer.splice(7..8, [1]);
+            let mut name: Vec<u8> = host.split('.').fold(Vec::new(), |mut name, label| {
+                name.push(u8::try_from(label.len()).unwrap());
+                name.extend(label.bytes());
+                name
+            });
+            name.push(0);
+            // The name in question; an exchanger, for five minutes, of preference 10.
+            answer.extend([0xC0, 12, 0, 15, 0, 1, 0, 0, 1, 44]);
+            answer.extend(u16::try_from(name.len() + 2).unwrap().to_be_bytes());
+            answer.extend([0, 10]);
+            answer.extend(name);
+            socket.send_to(&answer, from).await.unwrap();
+        }
+    });
+    address
+}

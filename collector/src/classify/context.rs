@@ -64,6 +64,23 @@ impl MailExchanger {
             .map_or(Self::Other, |(_, exchanger)| *exchanger)
     }
 
+    /// Returns the word for it, from which it is read again.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Apple => "apple",
+            Self::Barracuda => "barracuda",
+            Self::Cisco => "cisco",
+            Self::Google => "google",
+            Self::Microsoft => "microsoft",
+            Self::Mimecast => "mimecast",
+            Self::Other => "other",
+            Self::Proofpoint => "proofpoint",
+            Self::Symantec => "symantec",
+            Self::TrendMicro => "trendmicro",
+            Self::Yahoo => "yahoo",
+        }
+    }
+
     /// Says whether it is a gateway whose trade is to look into messages.
     pub fn is_gateway(self) -> bool {
         matches!(

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Stored hits and the classifier: verdicts given again, each hit against its neighbours.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use common::{config::Classify, db::verdicts::Judged};
+use common::{
+    config::Classify,
+    db::{settlements::Claim, verdicts::Judged},
+};
 use uuid::Uuid;
 
 use crate::classify::{
@@ -24,12 +27,34 @@ pub(super) enum Whose {
     Since(DateTime<Utc>),
 }
 
+/// What is known of a message beside its hits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct About {
+    /// How many tracked links it has; it matters only where some were followed.
+    links: u32,
+    exchanger: MailExchanger,
+}
+
+impl About {
+    /// Gathers it from where it stands.
+    pub(super) fn new(claim: &Claim, links: &HashMap<Uuid, i64>) -> Self {
+        let links = links.get(&claim.message.0).copied().unwrap_or_default();
+        Self {
+            links: u32::try_from(links).unwrap_or_default(),
+            exchanger: claim
+                .exchanger
+                .clone()
+                .map_or_else(MailExchanger::default, MailExchanger::from),
+        }
+    }
+}
+
 /// Judges hits of one message again and returns them in the same order. `hits` are in the order of time, and settled
 /// until a moment.
 pub(super) fn again(
     hits: &[Judged],
     until: Option<DateTime<Utc>>,
-    links: u32,
+    message: &About,
     config: &Classify,
     whose: Whose,
     now: DateTime<Utc>,
@@ -58,8 +83,8 @@ pub(super) fn again(
         let context = Context {
             earlier: &neighbours(hit, earlier),
             later: &neighbours(hit, later),
-            links,
-            exchanger: MailExchanger::default(),
+            links: message.links,
+            exchanger: message.exchanger,
             address: features.address(),
             sender: features.sender(),
             thresholds: &thresholds,

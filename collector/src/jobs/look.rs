@@ -176,6 +176,7 @@ mod tests {
                 last_open_at: None,
                 last_click_at: None,
                 settled_until: settled.map(at),
+                exchanger: None,
             },
             until: Some(at(until)),
             before,

@@ -4,6 +4,7 @@
 mod covered;
 mod digest;
 mod heads;
+mod hints;
 mod judge;
 mod look;
 mod news;

@@ -140,10 +140,7 @@ async fn page(
             let after = judge::again(
                 &before,
                 claim.settled_until,
-                links
-                    .get(&claim.message.0)
-                    .and_then(|links| u32::try_from(*links).ok())
-                    .unwrap_or_default(),
+                &judge::About::new(&claim, &links),
                 &config.classify,
                 Whose::All,
                 now,

@@ -24,7 +24,8 @@ use common::{
 use uuid::Uuid;
 
 use super::{
-    judge::{self, Whose},
+    hints,
+    judge::{self, About, Whose},
     look::{Look, Sum},
     news,
 };
@@ -158,8 +159,17 @@ async fn settle(
         .collect();
 
     let config = &state.config.classify;
-    let Read { views, rests } = read(controller, claims, config, now, connection).await?;
+    let Read { mut views, rests } = read(controller, claims, config, now, connection).await?;
     next.extend(rests);
+    let wanted = views.iter_mut().filter_map(View::hint_is_wanted).collect();
+    let asked = hints::find_out(&state.exchangers, controller, wanted, now, connection).await?;
+    // What is still asked is known in a moment.
+    let early = views.extract_if(.., |view| asked.contains(&view.claim.message.0));
+    next.extend(early.map(|view| Later {
+        message: view.claim.message,
+        due_at: now + TimeDelta::seconds(1),
+        oldest_at: view.from,
+    }));
     let links = links::numbers(controller, &swept(&views), connection).await?;
     let looks: Vec<Look> = views
         .into_iter()
@@ -182,6 +192,8 @@ struct View {
     claim: Claim,
     /// In the order of time.
     hits: Vec<Judged>,
+    /// Hits from this moment on are to be settled.
+    from: DateTime<Utc>,
     /// Settled hits before this are not judged again.
     since: DateTime<Utc>,
     /// Hits up to this moment are settled afterwards.
@@ -189,14 +201,18 @@ struct View {
 }
 
 impl View {
+    /// Returns the message if it matters, and is not known, who takes the mail of its recipients.
+    fn hint_is_wanted(&mut self) -> Option<&mut Claim> {
+        hints::is_wanted(&self.claim, &self.hits).then_some(&mut self.claim)
+    }
+
     fn judge(self, links: &HashMap<Uuid, i64>, config: &Classify, now: DateTime<Utc>) -> Look {
         let Self {
             claim, hits, since, ..
         } = self;
-        let links = links.get(&claim.message.0).copied().unwrap_or_default();
-        let links = u32::try_from(links).unwrap_or_default();
+        let about = About::new(&claim, links);
         let whose = Whose::Since(since);
-        let after = judge::again(&hits, claim.settled_until, links, config, whose, now);
+        let after = judge::again(&hits, claim.settled_until, &about, config, whose, now);
         Look {
             until: claim.settled_until.max(Some(self.until)),
             claim,
@@ -244,11 +260,12 @@ async fn read(
         let mut view = View {
             claim,
             hits,
+            from,
             since: judged(from),
             until,
         };
         if is_full(view.hits.len()) {
-            let rest = take_piece(controller, &mut view, from, connection).await?;
+            let rest = take_piece(controller, &mut view, connection).await?;
             read.rests.extend(rest);
         }
         read.views.push(view);
@@ -260,10 +277,9 @@ async fn read(
 async fn take_piece(
     controller: &ControllerId,
     view: &mut View,
-    from: DateTime<Utc>,
     connection: &mut Connection,
 ) -> Result<Option<Later>, DbError> {
-    let message = view.claim.message;
+    let (message, from) = (view.claim.message, view.from);
     let context = judge::NEIGHBOURS.try_into().unwrap_or(i64::MAX);
     view.hits = verdicts::piece(controller, message, from, MOST_HITS, context, connection).await?;
     view.since = from;

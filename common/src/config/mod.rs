@@ -24,8 +24,8 @@ pub use self::{
     oidc::{Oidc, is_safe},
     quantity::{Period, Size},
     sections::{
-        Classify, Collector, Database, Keys, Mail, Milter, Part, Retention, Secret, SignIn, Socket,
-        Users,
+        Classify, Collector, Database, Keys, Mail, Milter, NameServer, Part, Retention, Secret,
+        SignIn, Socket, Users,
     },
     server::SmtpServer,
 };

@@ -371,6 +371,30 @@ impl Default for Retention {
     }
 }
 
+/// Which name server is asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NameServer {
+    At(SocketAddr),
+    None,
+    /// The first of the host.
+    System,
+}
+
+impl<'de> Deserialize<'de> for NameServer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.as_str() {
+            "none" => Ok(Self::None),
+            "system" => Ok(Self::System),
+            address => address.parse().map(Self::At).map_err(|_invalid| {
+                de::Error::custom(format!(
+                    "invalid name server \"{text}\" (system, none or ADDRESS:PORT)"
+                ))
+            }),
+        }
+    }
+}
+
 /// `[classify]`: the thresholds of the hit classifier.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -383,6 +407,10 @@ pub struct Classify {
     pub instant: Period,
     /// An image proxy's hit sooner than this is a machine's. Default: `5s`.
     pub proxy_instant: Period,
+    /// The name server that is asked who takes a recipient's mail, when a message is hit within two minutes after it was
+    /// sent: a filter in between looks into it first. `system` for that of the host, `none` to ask nobody, or
+    /// `ADDRESS:PORT`. Default: `system`.
+    pub name_server: NameServer,
 }
 
 impl Default for Classify {
@@ -392,6 +420,7 @@ impl Default for Classify {
             late_recheck: Period::secs(15 * 60),
             instant: Period::secs(2),
             proxy_instant: Period::secs(5),
+            name_server: NameServer::System,
         }
     }
 }

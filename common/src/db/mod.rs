@@ -19,6 +19,7 @@ pub mod copies;
 pub mod counters;
 pub mod digests;
 pub mod erasures;
+pub mod exchangers;
 pub mod feed_keys;
 pub mod hits;
 pub mod idempotent_answers;

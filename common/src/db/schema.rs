@@ -221,6 +221,7 @@ diesel::table! {
         stopped_at -> Nullable<Timestamptz>,
         settled_until -> Nullable<Timestamptz>,
         frozen -> Bool,
+        exchanger -> Nullable<Text>,
     }
 }
 

@@ -90,6 +90,8 @@ pub struct Claim {
     pub last_click_at: Option<DateTime<Utc>>,
     /// Hits up to this moment are settled, except those marked otherwise.
     pub settled_until: Option<DateTime<Utc>>,
+    /// Who takes the mail of the recipients; none if nobody asked.
+    pub exchanger: Option<String>,
 }
 
 /// Claims those of the messages that exist, are not frozen, and that nobody else is at: neither another collector nor a
@@ -114,6 +116,7 @@ pub async fn claim(
         last_open_at: row.last_open_at,
         last_click_at: row.last_click_at,
         settled_until: row.settled_until,
+        exchanger: row.exchanger,
     });
     Ok(claims.collect())
 }
@@ -147,7 +150,7 @@ ON CONFLICT (controller_id, message_id) DO UPDATE SET due_at = least(old.due_at,
         ELSE excluded.oldest_at END";
 
 const CLAIM: &str = "
-SELECT id, user_id, sent_at, muted, last_open_at, last_click_at, settled_until
+SELECT id, user_id, sent_at, muted, last_open_at, last_click_at, settled_until, exchanger
 FROM messages WHERE controller_id = $1 AND id = ANY ($2) AND NOT frozen
 FOR NO KEY UPDATE SKIP LOCKED";
 
@@ -167,4 +170,5 @@ struct Claimed {
     last_open_at: Option<DateTime<Utc>>,
     last_click_at: Option<DateTime<Utc>>,
     settled_until: Option<DateTime<Utc>>,
+    exchanger: Option<String>,
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use collector::{
+    exchangers::Exchangers,
     mail::Mailer,
     recipient::{
         attest::{self, AttestError, Attestation},
@@ -34,6 +35,7 @@ fn state(place: &Place) -> State {
         desk: Default::default(),
         live: Default::default(),
         oidc: None,
+        exchangers: Exchangers::new(config.classify.name_server),
         config: Arc::new(config),
     }
 }
