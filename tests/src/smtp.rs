@@ -28,6 +28,9 @@ impl Session {
     /// Connects and says `EHLO`.
     pub async fn open(port: u16) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        // Else the final dot, a segment of its own, waits for the server's delayed acknowledgement of what went before: some
+        // 40 ms that are neither the server's nor the milter's.
+        stream.set_nodelay(true).unwrap();
         let mut session = Self {
             stream: BufStream::new(stream),
         };
@@ -174,5 +177,30 @@ impl Session {
 
     async fn write(&mut self, octets: &[u8]) {
         self.stream.write_all(octets).await.unwrap();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_waits_for_what_was_sent_before() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream
+                .write_all(b"220 hello\r\n250 hello\r\n")
+                .await
+                .unwrap();
+            stream
+        };
+
+        let (session, _server) = tokio::join!(Session::open(port), server);
+
+        assert!(session.stream.get_ref().nodelay().unwrap());
     }
 }
