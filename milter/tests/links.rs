@@ -247,6 +247,70 @@ fn links_that_are_left_alone_keep_their_bytes_and_have_a_reason() {
 }
 
 #[test]
+fn links_made_of_pictures_are_recorded_by_their_texts() {
+    for (markup, text) in [
+        (
+            "<a href=\"https://x.example/\"><img src=\"cid:1\" ALT='Boots &amp; shoes > 40'></a> after",
+            "Boots & shoes > 40",
+        ),
+        (
+            "<a href=\"https://x.example/\">Our <img alt=\"new\" src=\"cid:1\">boots</a>",
+            "Our new boots",
+        ),
+        (
+            "<a href=\"https://x.example/\"><!-- <b>no</b> --><img src=\"cid:1\" alt=\"\">Boots</a>",
+            "Boots",
+        ),
+        ("<a href=\"https://x.example/\"><img src=\"cid:1\"></a>", ""),
+        (
+            "<map><area alt=\"Zimowe buty&#33;\" href=\"https://x.example/\"><area href=\"mailto:a@b.example\"></map>\
+             After <a href=\"mailto:b@b.example\">it</a>",
+            "Zimowe buty!",
+        ),
+        (
+            "<map><area href=\"https://x.example/\"></map>After <a href=\"mailto:b@b.example\">it</a>",
+            "",
+        ),
+        (
+            "<a href=\"https://x.example/\">never closed",
+            "never closed",
+        ),
+    ] {
+        let config = Config::for_testing();
+        let plan = Plan {
+            controller: config.controllers.first().unwrap(),
+            keys: &KeyRing::for_testing(),
+            language: Language::En,
+            message: MessageId(Uuid::from_u128(3)),
+            opens: true,
+            links: Links::Both,
+        };
+        let message = Message::parse(
+            html(markup)
+                .replace("\r\n</body></html>\r\n", "")
+                .as_bytes(),
+        );
+
+        let links = instrument_with_record(&message, &plan).0.unwrap().links;
+
+        assert_eq!(
+            links.first().map(|link| link.text.as_str()),
+            Some(text),
+            "{markup}"
+        );
+    }
+    // What is shown where pictures are blocked counts as seen.
+    for (text, reason) in [
+        ("www.x.example", LinkReason::VisibleUrl),
+        ("Unsubscribe", LinkReason::Unsubscribe),
+    ] {
+        let markup =
+            format!("<a href=\"https://x.example/\"><img src=\"cid:1\" alt=\"{text}\"></a>");
+        assert_eq!(edit(&html(&markup)).1, [Some(reason)]);
+    }
+}
+
+#[test]
 fn links_beyond_the_most_are_left_alone() {
     let many: String = (0..520)
         .map(|number| format!("<a href=\"https://x.example/{number}\">offer</a>\r\n"))

@@ -21,6 +21,7 @@ use super::{
         locate::{Block, BlockKind, Located, Wish, locate},
     },
     select::{BodyKind, select},
+        tag::attributes,
     splice::{Copy, Edits},
     structure::Structure,
     work::Work,
@@ -254,6 +255,7 @@ impl Own<'_> {
             let run = url_octets(rest);
             url.push_str(std::str::from_utf8(rest.get(..run)?).ok()?);
             length += run;
+            .map(|attribute| attribute.whole)
             // The end of a sentence may stand directly after a URL.
             for trail in 0..3.min(run) {
                 let known = url.get(..url.len() - trail)?;
@@ -309,38 +311,6 @@ const MAX_LINES: usize = 8;
 
 /// The longest URL of ours.
 const MAX_URL: usize = 8000;
-
-/// Tells where the attributes of a start tag stand, each with the blanks before it and its value.
-fn attributes(tag: &[u8]) -> Vec<Range<usize>> {
-    let is_blank = |octet: &u8| octet.is_ascii_whitespace() || *octet == b'/';
-    let skip = |at: usize, is_part: &dyn Fn(&u8) -> bool| {
-        let rest = tag.get(at..).unwrap_or_default();
-        at + rest.iter().take_while(|octet| is_part(octet)).count()
-    };
-    let mut found = Vec::new();
-    let mut at = skip(0, &|octet| !is_blank(octet));
-    while at < tag.len() {
-        let start = at;
-        at = skip(at, &is_blank);
-        let name = at;
-        at = skip(at, &|octet| {
-            !is_blank(octet) && !matches!(octet, b'=' | b'>')
-        });
-        if at == name {
-            break;
-        }
-        let equals = skip(at, &u8::is_ascii_whitespace);
-        if tag.get(equals) == Some(&b'=') {
-            at = skip(equals + 1, &u8::is_ascii_whitespace);
-            at = match tag.get(at) {
-                Some(quote @ (b'"' | b'\'')) => skip(at + 1, &|octet| octet != quote) + 1,
-                _ => skip(at, &|octet| !octet.is_ascii_whitespace() && *octet != b'>'),
-            };
-        }
-        found.push(start..at.min(tag.len()));
-    }
-    found
-}
 
 /// Takes an address out of the wrapping that Outlook and Google put around links.
 fn peel(url: &str) -> Option<String> {

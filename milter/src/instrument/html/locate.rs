@@ -13,7 +13,7 @@ use lol_html::{
     html_content::{Attribute, Element, EndTag, TextChunk},
 };
 
-use super::{opt_out, quotes};
+use super::{opt_out, quotes, tag};
 
 /// What the parser may hold at once, in octets.
 const MAX_MEMORY: usize = 32 << 20;
@@ -21,19 +21,44 @@ const MAX_MEMORY: usize = 32 << 20;
 /// every further name that is looked for costs at every tag.
 const SENTINEL: &[u8] = b"<a fairtrack-end>";
 
-/// An `a` or `area` element with a destination.
+/// An `a` or `area` element with a destination. Kept small: a message may hold very many.
 #[derive(Debug)]
 pub(crate) struct Anchor {
     /// The value of its first `href`.
     pub(crate) href: Value,
     /// Where its start tag ends.
     pub(crate) inside: usize,
+    pub(crate) face: Face,
     /// Attributes that ask for the link to be left alone, and what is left when they are taken out.
-    pub(crate) opt_outs: Vec<(Range<usize>, String)>,
+    pub(crate) opt_outs: Box<[(Range<usize>, String)]>,
     /// Whether it stands in quoted text.
     pub(crate) is_quoted: bool,
     /// Whether it is ordinary content: of HTML, and not in a template or the like.
     pub(crate) is_content: bool,
+}
+
+/// What the reader sees of a link.
+#[derive(Debug)]
+pub(crate) enum Face {
+    /// What stands between its tags.
+    Content,
+    /// The `alt` that stands here: an `area` has no content.
+    Label(Box<Range<usize>>),
+}
+
+impl Face {
+    fn of(html: &[u8], place: &Range<usize>) -> Self {
+        let tag = html.get(place.clone()).unwrap_or_default();
+        if !tag::is_named(tag, "area") {
+            return Self::Content;
+        }
+        let mut alts = tag::attributes(tag).into_iter().filter(|attribute| {
+            let name = tag.get(attribute.name.clone()).unwrap_or_default();
+            name.eq_ignore_ascii_case(b"alt")
+        });
+        let alt = alts.next().map_or(0..0, |alt| alt.value);
+        Self::Label(Box::new(place.start + alt.start..place.start + alt.end))
+    }
 }
 
 /// The value of an attribute.
@@ -41,7 +66,7 @@ pub(crate) struct Anchor {
 pub(crate) struct Value {
     pub(crate) place: Range<usize>,
     /// In Unicode; `None` where that is what stands there.
-    decoded: Option<String>,
+    decoded: Option<Box<str>>,
 }
 
 impl Value {
@@ -49,7 +74,7 @@ impl Value {
         let is_plain = html.get(place.clone()).is_some_and(<[u8]>::is_ascii);
         Self {
             place,
-            decoded: (!is_plain).then(|| attribute.value()),
+            decoded: (!is_plain).then(|| attribute.value().into()),
         }
     }
 
@@ -333,7 +358,7 @@ fn on_anchor(
                 Some(place) => Value::of(attribute, place.bytes(), html),
                 None => Value {
                     place: name.bytes(),
-                    decoded: Some(String::new()),
+                    decoded: Some(Box::default()),
                 },
             });
         } else if wish == Wish::Edit && opt_out::may_be(written) {
@@ -350,7 +375,7 @@ fn on_anchor(
     state.found.anchors.push(Anchor {
         href,
         inside: place.end,
-        opt_outs,
+        opt_outs: opt_outs.into(),
         is_quoted,
         is_content,
     });
@@ -376,6 +401,7 @@ fn opt_out_of(html: &[u8], attribute: &Attribute<'_>) -> Option<(Range<usize>, S
             let end = match value {
                 None => name.end,
                 Some(value) => match html.get(value.end) {
+        face: Face::of(html, &place),
                     Some(b'"' | b'\'') => value.end + 1,
                     _ => value.end,
                 },

@@ -5,10 +5,11 @@
 pub(crate) mod locate;
 mod opt_out;
 mod quotes;
+pub(crate) mod tag;
 
 use std::{borrow::Cow, ops::Range};
 
-use self::locate::{Anchor, Located, Wish, locate};
+use self::locate::{Anchor, Face, Located, Wish, locate};
 use super::{
     charset::Charset,
     disclosure::FIRST_LINE,
@@ -204,34 +205,13 @@ pub(crate) fn has_content(html: &[u8], charset: Charset) -> bool {
 /// How much of a link is read for its text, in octets.
 const MAX_TEXT: usize = 2000;
 
-/// Reads what stands between the tags of a link, for the report and for rules about what the reader sees. A reading
-/// aid: what stands in odd places of odd markup may be missing from it.
+/// Reads what a link shows, for the report and for rules about what the reader sees: what stands between its tags, and the
+/// texts in place of pictures. A reading aid: what stands in odd places of odd markup may be missing from it.
 fn visible_text<'a>(html: &'a [u8], anchor: &Anchor, charset: Charset) -> Cow<'a, str> {
-    let mut rest = html.get(anchor.inside..).unwrap_or_default();
-    rest = rest.get(..MAX_TEXT).unwrap_or(rest);
-    let mut octets = Cow::Borrowed(&b""[..]);
-    while let Some(tag) = memchr::memchr(b'<', rest) {
-        let (before, after) = rest.split_at_checked(tag).unwrap_or((rest, b""));
-        if octets.is_empty() {
-            octets = Cow::Borrowed(before);
-        } else if !before.is_empty() {
-            octets.to_mut().extend_from_slice(before);
-        }
-        let is_end = matches!(
-            after,
-            [
-                _,
-                b'/',
-                b'a' | b'A',
-                b'>' | b' ' | b'\t' | b'\r' | b'\n',
-                ..
-            ]
-        );
-        let Some(close) = memchr::memchr(b'>', after).filter(|_| !is_end) else {
-            break;
-        };
-        rest = after.get(close + 1..).unwrap_or_default();
-    }
+    let octets = match &anchor.face {
+        Face::Content => content_of(html, anchor.inside),
+        Face::Label(place) => Cow::Borrowed(html.get((**place).clone()).unwrap_or_default()),
+    };
     let text = match octets {
         Cow::Borrowed(octets) => charset.encoding.decode_without_bom_handling(octets).0,
         Cow::Owned(octets) => {
@@ -266,6 +246,38 @@ fn unescape(raw: &str) -> Cow<'_, str> {
     let (mut rest, mut place) = (raw, Some(first));
     while let Some(at) = place {
         let Some((before, after)) = rest.split_at_checked(at) else {
+/// Reads up to the end tag of a link that begins here.
+fn content_of(html: &[u8], inside: usize) -> Cow<'_, [u8]> {
+    let mut rest = html.get(inside..).unwrap_or_default();
+    rest = rest.get(..MAX_TEXT).unwrap_or(rest);
+    let mut octets = Cow::Borrowed(&b""[..]);
+    loop {
+        let start = memchr::memchr(b'<', rest).unwrap_or(rest.len());
+        let (before, after) = rest.split_at_checked(start).unwrap_or((rest, b""));
+        if octets.is_empty() {
+            octets = Cow::Borrowed(before);
+        } else if !before.is_empty() {
+            octets.to_mut().extend_from_slice(before);
+        }
+        if tag::is_named(after, "/a") {
+            break;
+        }
+        let Some((tag, after)) = tag::length(after).and_then(|end| after.split_at_checked(end))
+        else {
+            break;
+        };
+        if tag::is_named(tag, "img")
+            && let Some(text) = tag::attribute(tag, "alt").filter(|text| !text.is_empty())
+        {
+            for piece in [b" ", text, b" "] {
+                octets.to_mut().extend_from_slice(piece);
+            }
+        }
+        rest = after;
+    }
+    octets
+}
+
             break;
         };
         let Some(after) = after.strip_prefix("&amp;") else {
