@@ -131,6 +131,9 @@ fn pixel_stands_before_quoted_text_and_quoted_links_stay() {
         "<div class=\"protonmail_quote\">Q</div>",
         "<p id=\"reply-intro\">On x, y wrote:</p><blockquote>Q</blockquote>",
         "<blockquote>Q</blockquote>",
+        "<div><b>De&nbsp;:</b> Jan<br><b>Envoyé&nbsp;:</b> lundi<br><b>À&nbsp;:</b> Anna<br><b>Objet&nbsp;:</b> x<br>Q</div>",
+        "<p>VON: Jan</p><p>GESENDET: Montag</p><p>AN: Anna</p><p>BETREFF: x</p>Q",
+        "<div><p>Od: Jan<br>Wys&#322;ano: dzi&#347;<br>Do: Anna<br>Temat: x</p>Q</div>",
     ] {
         let quote = quote.replace('Q', "<a href=\"https://q.example/\">q</a>");
         let content =

@@ -13,6 +13,7 @@ mod content;
 mod disclosure;
 mod html;
 mod part;
+mod quotation;
 mod record;
 mod rules;
 mod select;

@@ -11,6 +11,7 @@ use linkify::{LinkFinder, LinkKind};
 
 use super::{
     charset::Charset,
+    quotation,
     record::{LinkReason, LinkRecord},
     rules,
     session::{Session, left_alone},
@@ -54,7 +55,7 @@ pub(crate) fn plan(
     let mut ground = Ground::Text;
     for line in Lines::new(&part.text) {
         let content = line.content;
-        ground = ground.after(content);
+        ground = ground.after(&line, &part.text, charset);
         let reason = match ground {
             Ground::Quoted | Ground::Rest => Some(LinkReason::Quoted),
             Ground::Signature => Some(LinkReason::Signature),
@@ -169,16 +170,18 @@ enum Ground {
 }
 
 impl Ground {
-    fn after(self, line: &[u8]) -> Self {
+    /// Tells what a line is, given the one before it.
+    fn after(self, line: &Line<'_>, text: &[u8], charset: Charset) -> Self {
         if matches!(self, Self::Rest | Self::Signature) {
             return self;
         }
-        let bare = line.trim_ascii();
-        if line.first() == Some(&b'>') || bare.first() == Some(&b'>') {
+        let content = line.content;
+        let bare = content.trim_ascii();
+        if bare.first() == Some(&b'>') {
             Self::Quoted
-        } else if line == b"-- " || line == b"--" {
+        } else if content == b"-- " || content == b"--" {
             Self::Signature
-        } else if begins_quotation(bare) {
+        } else if quotation::is_rule(bare) || begins_header_lines(line, text, charset) {
             Self::Rest
         } else {
             Self::Text
@@ -186,24 +189,25 @@ impl Ground {
     }
 }
 
-/// Recognises the line that mail programs put above a quoted or forwarded message: words between rules of hyphens, or a
-/// rule of underscores.
-fn begins_quotation(line: &[u8]) -> bool {
-    let is_rule = |text: &[u8], of: u8| text.len() >= 5 && text.iter().all(|octet| *octet == of);
-    if line.len() >= 20 && is_rule(line, b'_') {
-        return true;
+/// Tells whether header lines of a quoted message begin with a line.
+fn begins_header_lines(line: &Line<'_>, text: &[u8], charset: Charset) -> bool {
+    if memchr::memchr(b':', line.content).is_none() {
+        return false;
     }
-    let is_hyphen = |octet: &u8| *octet == b'-';
-    let head = line.iter().take_while(|octet| is_hyphen(octet)).count();
-    let tail = line
-        .iter()
-        .rev()
-        .take_while(|octet| is_hyphen(octet))
-        .count();
-    head >= 4 && tail >= 4 && head + tail < line.len()
+    let from_here = Lines {
+        text,
+        at: line.start,
+    };
+    quotation::begins(from_here.map(|line| {
+        let start = line.content.get(..MAX_LABEL).unwrap_or(line.content);
+        charset.encoding.decode_without_bom_handling(start).0
+    }))
 }
 
 /// Replaces what lies beyond ASCII, octet by octet, by something that no URL holds.
+/// How much of a line is read for the label before its colon, in octets.
+const MAX_LABEL: usize = 80;
+
 fn mask(line: &[u8]) -> String {
     line.iter()
         .map(|octet| {
@@ -385,9 +389,10 @@ mod tests {
         let mut finder = LinkFinder::new();
         finder.kinds(&[LinkKind::Url]);
         let mut ground = Ground::Text;
+        let charset = Charset::find(Some("utf-8")).unwrap();
         let mut from = 0;
         for line in Lines::new(text.as_bytes()) {
-            ground = ground.after(line.content);
+            ground = ground.after(&line, text.as_bytes(), charset);
             let masked = mask(line.content);
             for found in finder.links(&masked) {
                 if ground != Ground::Text {
@@ -468,6 +473,8 @@ mod tests {
             "________________________________\nFrom: x\nhttps://x.io/a",
             "https://x.io/a-\nb",
         ] {
+            "De : Anna\nEnvoyé : lundi\nÀ : Jan\nObjet : x\n\nhttps://x.io/a",
+            "OD: ANNA\nWYSŁANO: DZIŚ\nTEMAT: X\n\nhttps://x.io/a",
             assert_eq!(mark(text, None), text);
         }
     }

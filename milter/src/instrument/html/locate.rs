@@ -125,10 +125,22 @@ pub(crate) struct Located {
     pub(crate) is_open_ended: bool,
     /// Images, and with [`Wish::Artefacts`] all that may be or hold an artefact.
     pub(crate) blocks: Vec<Block>,
-    /// Stretches of character data, with [`Wish::Artefacts`].
+    /// Stretches of character data, with [`Wish::Artefacts`] and [`Wish::Words`].
     pub(crate) texts: Vec<Range<usize>>,
     /// Whether there is a picture or visible text, with [`Wish::Content`].
     pub(crate) has_content: bool,
+    /// Whether quoted text may be told in words, with [`Wish::Edit`].
+    pub(crate) may_quote_in_words: bool,
+}
+
+impl Located {
+    /// Takes it that everything from a place on is quoted.
+    pub(crate) fn quote_from(&mut self, place: usize) {
+        self.quote = Some(self.quote.map_or(place, |quote| quote.min(place)));
+        for anchor in &mut self.anchors {
+            anchor.is_quoted |= anchor.href.place.start > place;
+        }
+    }
 }
 
 /// What is looked for beside links.
@@ -142,6 +154,8 @@ pub(crate) enum Wish {
     Content,
     /// Where quoted text begins.
     Edit,
+    /// Text in which something may be put.
+    Words,
 }
 
 #[derive(Default)]
@@ -180,7 +194,7 @@ fn run(
     let hints = match wish {
         Wish::Edit if names.may_hold("div") || names.may_hold("hr") => quotes::Hints::of(html),
         Wish::Edit => quotes::Hints::of_paragraphs(html),
-        Wish::Artefacts | Wish::Check | Wish::Content => quotes::Hints::default(),
+        Wish::Artefacts | Wish::Check | Wish::Content | Wish::Words => quotes::Hints::default(),
     };
     for (selector, name, role) in selectors {
         if names.may_hold(name) && role.serves(wish, hints) {
@@ -188,7 +202,7 @@ fn run(
             settings = settings.append_element_content_handler((Cow::Borrowed(selector), handlers));
         }
     }
-    if matches!(wish, Wish::Artefacts | Wish::Content) {
+    if matches!(wish, Wish::Artefacts | Wish::Content | Wish::Words) {
         let texts = Rc::clone(&state);
         settings = settings.append_document_content_handler(
             DocumentContentHandlers::default()
@@ -198,7 +212,8 @@ fn run(
     let mut rewriter = HtmlRewriter::new(settings, |_: &[u8]| {});
     let is_read =
         rewriter.write(html).is_ok() && rewriter.write(SENTINEL).is_ok() && rewriter.end().is_ok();
-    let found = std::mem::take(&mut state.borrow_mut().found);
+    let mut found = std::mem::take(&mut state.borrow_mut().found);
+    found.may_quote_in_words = hints.tell_of_words();
     // When asked about content only, the first sight of it ends the reading.
     (is_read || (wish == Wish::Content && found.has_content)).then_some(found)
 }
@@ -276,9 +291,10 @@ impl Role {
     fn serves(self, wish: Wish, hints: quotes::Hints) -> bool {
         match self {
             Self::Anchor => true,
-            Self::Body | Self::ClosedGround => wish == Wish::Edit,
+            Self::Body => wish == Wish::Edit,
+            Self::ClosedGround => matches!(wish, Wish::Edit | Wish::Words),
             Self::Quote(mark) => wish == Wish::Edit && mark.is_worth_it(hints),
-            Self::Image => wish != Wish::Edit,
+            Self::Image => !matches!(wish, Wish::Edit | Wish::Words),
             Self::Container => wish == Wish::Artefacts,
         }
     }
@@ -425,6 +441,9 @@ fn on_text(state: &Shared, wish: Wish, chunk: &TextChunk<'_>) -> HandlerResult {
         }
         match state.found.texts.last_mut() {
             Some(last) if last.end == place.start => last.end = place.end,
+    if wish == Wish::Words && state.closed_ground > 0 {
+        return Ok(());
+    }
             Some(last) if last.end > place.start => {}
             _ => state.found.texts.push(place),
         }

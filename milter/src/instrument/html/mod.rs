@@ -6,6 +6,7 @@ pub(crate) mod locate;
 mod opt_out;
 mod quotes;
 pub(crate) mod tag;
+mod words;
 
 use std::{borrow::Cow, ops::Range};
 
@@ -49,7 +50,12 @@ pub(crate) fn plan(
     mut lines: LineWatch<'_>,
 ) -> Result<HtmlEdit, PartReason> {
     let html: &[u8] = &part.text;
-    let located = locate(html, charset.encoding, Wish::Edit).ok_or(PartReason::Markup)?;
+    let mut located = locate(html, charset.encoding, Wish::Edit).ok_or(PartReason::Markup)?;
+    if located.may_quote_in_words
+        && let Some(place) = words::quotation(html, charset)
+    {
+        located.quote_from(place);
+    }
     let place = place_of(&located, html).ok_or(PartReason::Markup)?;
     let ends_line = place < html.len() || html.ends_with(b"\n");
     let mut edit = HtmlEdit {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! How mail programs mark quoted text in HTML.
+//! How mail programs mark quoted text in HTML. Where they only say it in words, see [`super::words`].
 //!
 //! A mark that is missed costs little: the disclosure stands below the quotation, and links in it are rewritten. A mark
 //! that is seen where none is costs as little.
@@ -7,6 +7,8 @@
 use std::sync::LazyLock;
 
 use aho_corasick::packed::Searcher;
+
+use super::super::quotation;
 
 /// How far quoted text reaches.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -74,39 +76,61 @@ impl Mark {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Hints(u32);
 
+/// The hint that header lines in words may be there.
+const WORDS: u32 = 1 << 31;
+
 impl Hints {
     /// Looks for all hints at once.
     pub(crate) fn of(html: &[u8]) -> Self {
-        let mut found = 0;
-        if let Some(searcher) = &*SEARCHER {
-            for place in searcher.find_iter(html) {
-                found |= 1 << place.pattern().as_u32();
-            }
-        }
-        // The searcher knows nothing of marks without a hint; theirs is no pattern.
-        let mut hints = 0;
-        let hinted = (0..).zip(MARKS).filter(|(_, mark)| !mark.hint.is_empty());
-        for (pattern, (number, _)) in (0_u32..).zip(hinted) {
-            hints |= u32::from(found & (1 << pattern) != 0) << number;
-        }
-        Self(hints)
+        ALL.look(html)
     }
 
-    /// The same for a text in which only paragraphs can be marks: looking for one hint costs less than for many.
+    /// The same for a text in which only paragraphs can be marks: looking for few costs less.
     pub(crate) fn of_paragraphs(html: &[u8]) -> Self {
-        let of_paragraphs = (0..)
-            .zip(MARKS)
-            .filter(|(_, mark)| mark.selector.starts_with("p#"));
-        let found =
-            of_paragraphs.filter(|(_, mark)| memchr::memmem::find(html, mark.hint).is_some());
-        Self(found.fold(0, |hints, (number, _): (u32, _)| hints | 1 << number))
+        OF_PARAGRAPHS.look(html)
+    }
+
+    /// Tells whether the header lines of a quoted message may be there, in words.
+    pub(crate) fn tell_of_words(self) -> bool {
+        self.0 & WORDS != 0
     }
 }
 
-static SEARCHER: LazyLock<Option<Searcher>> = LazyLock::new(|| {
-    let hints = MARKS.iter().map(|mark| mark.hint);
-    Searcher::new(hints.filter(|hint| !hint.is_empty()))
-});
+/// A search for hints.
+struct Search {
+    /// `None` where the processor has no instructions for it: then everything may be there.
+    searcher: Option<Searcher>,
+    /// What each pattern hints at.
+    hints: Vec<u32>,
+}
+
+impl Search {
+    fn new(is_wanted: impl Fn(&Mark) -> bool) -> Self {
+        let marks = (0..).zip(MARKS);
+        let of_marks = marks
+            .filter(|(_, mark)| !mark.hint.is_empty() && is_wanted(mark))
+            .map(|(number, mark)| (mark.hint, 1 << number));
+        let of_words = quotation::HINTS.into_iter().map(|hint| (hint, WORDS));
+        let (patterns, hints): (Vec<&[u8]>, Vec<u32>) = of_marks.chain(of_words).unzip();
+        Self {
+            searcher: Searcher::new(patterns),
+            hints,
+        }
+    }
+
+    fn look(&self, html: &[u8]) -> Hints {
+        let Some(searcher) = &self.searcher else {
+            return Hints(u32::MAX);
+        };
+        let patterns = searcher.find_iter(html).map(|found| found.pattern());
+        let hints = patterns.filter_map(|pattern| self.hints.get(pattern.as_usize()));
+        Hints(hints.fold(0, |all, hint| all | hint))
+    }
+}
+
+static ALL: LazyLock<Search> = LazyLock::new(|| Search::new(|_| true));
+static OF_PARAGRAPHS: LazyLock<Search> =
+    LazyLock::new(|| Search::new(|mark| mark.selector.starts_with("p#")));
 
 /// Every convention known.
 pub(crate) static MARKS: &[Mark] = &[
