@@ -60,7 +60,7 @@ impl Disclosure<'_> {
             block.push_str(piece);
         }
         escape_into(&mut block, &sentence);
-        block.push(' ');
+        // The line end parts the words. A blank before it would not survive every way that mail takes.
         block.push_str(line_end);
         block.push_str("<a href=\"");
         block.push_str(self.choices);
@@ -331,6 +331,21 @@ mod tests {
                 "{html}"
             );
             assert_eq!(html.lines().next().map(str::len), Some(FIRST_LINE));
+        }
+    }
+
+    #[test]
+    fn no_line_ends_in_a_blank() {
+        for language in Language::ALL {
+            for (opens, links) in [(true, true), (true, false), (false, true), (false, false)] {
+                let disclosure = disclosure(language, opens, links);
+                let html = disclosure.html(Some("https://t.example/o/x.gif"), "\r\n");
+                let plain = String::from_utf8(disclosure.plain(None, "\r\n")).unwrap();
+
+                for line in html.lines().chain(plain.lines()) {
+                    assert!(!line.is_empty() && line.trim_end() == line, "{line:?}");
+                }
+            }
         }
     }
 

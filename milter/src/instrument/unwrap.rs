@@ -410,7 +410,7 @@ fn paragraph_around(
     let mut words = String::new();
     for _ in 0..6 {
         if start == 0 {
-            return url;
+            break;
         }
         let line_end = start;
         start = line_start(start - 1);
@@ -444,7 +444,19 @@ fn paragraph_around(
         }
         return start..end;
     }
-    url
+    with_blanks_before(url, text)
+}
+
+/// Where a range reaches to the end of its line, adds the blanks before it: one that ends a line would join it to the next
+/// in flowed text.
+fn with_blanks_before(range: Range<usize>, text: &[u8]) -> Range<usize> {
+    let after = text.get(range.end..).unwrap_or_default();
+    if !matches!(after, [] | [b'\r' | b'\n', ..]) {
+        return range;
+    }
+    let before = text.get(..range.start).unwrap_or_default();
+    let blanks = before.iter().rev().take_while(|octet| **octet == b' ');
+    range.start - blanks.count()..range.end
 }
 
 fn one_line(text: &str) -> String {

@@ -85,6 +85,9 @@ pub(super) fn splice(
         writer.put(text);
         from = span.end;
         let next = pending.peek().map(|(span, _)| span.start);
+        if next != Some(from) && ends_line(encoded.get(from..).unwrap_or_default()) {
+            writer.protect_blank();
+        }
         writer.make_room(encoded, from, next);
     }
     writer.copy(encoded.get(from..).unwrap_or_default());
@@ -211,15 +214,26 @@ fn octet_at(encoded: &[u8], marks: &[Mark], place: usize) -> Range<usize> {
             left -= 1;
             at += length;
         }
-        // The line end, one octet or two.
+        // The line end, one octet or two. What pads the line goes with it: before anything else it would be text.
         if left < line.end.len() {
-            let at = start + line.length - line.end.len() + left;
-            return at..at + 1;
+            let end = start + line.length - line.end.len() + left;
+            let padded = if left == 0 {
+                start + line.content.len()
+            } else {
+                end
+            };
+            return padded..end + 1;
         }
         left -= line.end.len();
         start += line.length;
     }
     encoded.len()..encoded.len()
+}
+
+/// Tells whether a line ends here, padding aside.
+fn ends_line(rest: &[u8]) -> bool {
+    let blanks = rest.iter().take_while(|octet| is_blank(**octet)).count();
+    matches!(rest.get(blanks), None | Some(b'\r' | b'\n'))
 }
 
 fn is_hex_pair(high: u8, low: u8) -> bool {
@@ -280,21 +294,35 @@ impl<'a> Writer<'a> {
             }
             let is_pair = *first == b'\r' && after.first() == Some(&b'\n');
             if *first == b'\n' || is_pair {
+                self.protect_blank();
                 self.out.extend_from_slice(self.line_end);
                 self.column = 0;
                 rest = after.get(usize::from(is_pair)..).unwrap_or_default();
                 continue;
             }
-            if self.column + 3 > COLUMNS - 1 {
-                self.soft_break();
-                continue;
-            }
-            const DIGITS: [u8; 16] = *b"0123456789ABCDEF";
-            let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or(b'0');
-            self.out
-                .extend_from_slice(&[b'=', digit(first >> 4), digit(first & 15)]);
-            self.column += 3;
+            self.put_encoded(*first);
             rest = after;
+        }
+    }
+
+    fn put_encoded(&mut self, octet: u8) {
+        const DIGITS: [u8; 16] = *b"0123456789ABCDEF";
+        let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or(b'0');
+        if self.column + 3 > COLUMNS - 1 {
+            self.soft_break();
+        }
+        self.out
+            .extend_from_slice(&[b'=', digit(octet >> 4), digit(octet & 15)]);
+        self.column += 3;
+    }
+
+    /// Encodes the blank that the line would end in: as it stands, it would be padding.
+    fn protect_blank(&mut self) {
+        let last = self.out.last().copied().filter(|_| self.column > 0);
+        if let Some(blank) = last.filter(|octet| is_blank(*octet)) {
+            self.out.pop();
+            self.column -= 1;
+            self.put_encoded(blank);
         }
     }
 
@@ -395,6 +423,20 @@ mod tests {
     }
 
     #[test]
+    fn blank_before_what_is_cut_out_does_not_become_padding() {
+        for (encoded, range, new, expected) in [
+            ("ab cd\r\nef", 3..5, "", "ab=20\r\nef"),
+            ("ab\tcd \r\nef", 3..5, "", "ab=09 \r\nef"),
+            ("ab cd", 3..5, "", "ab=20"),
+            ("ab cd=\r\nef", 3..5, "", "ab =\r\nef"),
+            ("ab =", 3..3, "\r\ncd", "ab=20\r\ncd="),
+            ("ab \t\r\ncd", 2..4, "", "abcd"),
+        ] {
+            assert_eq!(edit(encoded, &[(range, new)]), expected, "{encoded}");
+        }
+    }
+
+    #[test]
     fn illegal_sequence_in_a_span_is_noticed() {
         let encoded = b"ab=zz=\r\ncd=41";
         let (_, marks) = decode(encoded).unwrap();
@@ -408,7 +450,10 @@ mod tests {
         #[test]
         fn splicing_encoded_bytes_is_splicing_the_text(
             encoded in "([a-z]{1,30}| [a-z]|\t[a-z]|=3D|=\r\n|\r\n|=e4|  \t\r\n){0,60}",
-            cuts in proptest::collection::vec((0..300_usize, 0..10_usize, "[a-z=]{1,120}"), 0..6),
+            cuts in proptest::collection::vec(
+                (0..300_usize, 0..10_usize, "([a-z=]{1,60}| |\t|\r\n){0,4}"),
+                0..6,
+            ),
         ) {
             let (text, marks) = decode(encoded.as_bytes()).unwrap();
             let mut edits = Edits::default();
@@ -416,10 +461,8 @@ mod tests {
             cuts.sort();
             for (start, length, new) in cuts {
                 let range = start..start + length;
-                let is_within_a_line = text
-                    .get(range.clone())
-                    .is_some_and(|old| !old.contains(&b'\n') && !old.contains(&b'\r'));
-                if is_within_a_line && text.get(start.wrapping_sub(1)) != Some(&b'\r') {
+                let parts_a_pair = |place: usize| text.get(place) == Some(&b'\n') && place > 0;
+                if range.end <= text.len() && !parts_a_pair(range.start) && !parts_a_pair(range.end) {
                     edits.push(range, new.as_bytes());
                 }
             }
