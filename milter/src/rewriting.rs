@@ -76,12 +76,18 @@ impl Rewriting {
     /// same reply, so it stands in no message. Where Postfix does not look, the message leaves as it came.
     pub(crate) fn part(self, order: &Order) -> Result<Parting, (SkipReason, Record)> {
         let plan = order.plan(&self.settings);
-        let (tried, record) = instrument::instrument_with_record(&self.message, &plan);
+        let (tried, mut record) = instrument::instrument_with_record(&self.message, &plan);
         let copy_size = match tried {
             Ok(instrumented) => instrumented.body.len(),
             Err(reason) => return Err((reason, record)),
         };
-        let unwrapped = self.unwrapped();
+        let unwrapped = match self.unwrapped() {
+            Ok(unwrapped) => unwrapped,
+            Err(flaw) => {
+                record.flaw = Some(flaw);
+                return Err((SkipReason::CheckFailed, record));
+            }
+        };
         let body = unwrapped.as_ref().unwrap_or(&self.message.body);
         let fingerprint = fingerprint(&self.message.fields, body, &self.settings.keys);
         let mut edits = self.edits;
@@ -101,14 +107,20 @@ impl Rewriting {
 
     /// Takes our own artefacts out of what the message quotes, and returns the reply that says so; `None` if there are
     /// none.
-    pub(crate) fn unwrap(self) -> Option<Vec<u8>> {
-        let body = self.unwrapped()?;
+    ///
+    /// # Errors
+    ///
+    /// Returns what the self-check found wrong with the result.
+    pub(crate) fn unwrap(self) -> Result<Option<Vec<u8>>, &'static str> {
+        let Some(body) = self.unwrapped()? else {
+            return Ok(None);
+        };
         let mut edits = self.edits;
         edits.body = Some(body);
-        Some(edits.encode(self.blank))
+        Ok(Some(edits.encode(self.blank)))
     }
 
-    fn unwrapped(&self) -> Option<Vec<u8>> {
+    fn unwrapped(&self) -> Result<Option<Vec<u8>>, &'static str> {
         let bases: Vec<&str> = self
             .settings
             .config

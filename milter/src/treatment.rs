@@ -408,12 +408,19 @@ impl Treatment<'_> {
         let worked = bench.work(move || rewriting.unwrap()).await;
         self.charge.shrink_to(self.message.body.len());
         match worked {
-            Ok(Some(reply)) if self.admit(reply.len()).is_ok() => Outcome {
+            Ok(Ok(Some(reply))) if self.admit(reply.len()).is_ok() => Outcome {
                 reply,
                 claim: None,
                 fate: Fate::Unwrapped(reason),
             },
-            Ok(_) => self.as_it_came(reason),
+            Ok(Ok(_)) => self.as_it_came(reason),
+            Ok(Err(flaw)) => {
+                tracing::error!(
+                    "{}: own artefacts stay in what is quoted, as the result had a flaw: {flaw}",
+                    self.queue_id
+                );
+                self.as_it_came(reason)
+            }
             Err(Panicked) => {
                 tracing::error!("{}: a defect was met while unwrapping", self.queue_id);
                 self.as_it_came(reason)

@@ -213,6 +213,21 @@ fn links_in_templates_and_drawings_are_left_alone() {
 }
 
 #[test]
+fn quotation_in_a_template_quotes_nothing_outside_of_it() {
+    let link = "<a href=\"https://a.example/\">a</a>";
+    for mark in ["<blockquote>", "<div id=\"appendonsend\">"] {
+        let content = format!(
+            "<template>{mark}{link}</template><p>{link}</p><blockquote>{link}</blockquote>"
+        );
+
+        let edited = everything(&html(&content));
+
+        assert_eq!(count(&edited, "/l/"), 1, "{edited}");
+        assert!(edited.contains("</p><div\r\ndata-tracking"), "{edited}");
+    }
+}
+
+#[test]
 fn opt_outs_are_taken_out_and_hold_in_the_text_twin_too() {
     for attribute in [
         "data-no-track",
@@ -666,6 +681,7 @@ fn replies_of_twelve_mail_programs_carry_no_token_of_ours() {
         let message = Message::parse(reply.as_bytes());
 
         let body = unwrap(&message, &KeyRing::for_testing(), &[BASE])
+            .unwrap()
             .unwrap_or_else(|| panic!("{program}: nothing found"));
 
         let body = String::from_utf8(body).unwrap();
@@ -673,6 +689,56 @@ fn replies_of_twelve_mail_programs_carry_no_token_of_ours() {
         assert!(!body.contains("reports to the sender"), "{program}: {body}");
         assert!(body.contains("a.example/x?y"), "{program}: {body}");
     }
+}
+
+#[test]
+fn what_is_cut_out_leaves_no_blank_at_the_end_of_its_line() {
+    let keys = KeyRing::for_testing();
+    let choices = tracking_url::choices(BASE, &keys, MESSAGE);
+    let pixel = tracking_url::pixel(BASE, &keys, MESSAGE);
+    let flowed = |transfer: &str| {
+        format!(
+            "Content-Type: text/plain; charset=utf-8; format=flowed\r\nContent-Transfer-Encoding: {transfer}\r\n\r\n\
+             > Other words: {choices}\r\nnext\r\n"
+        )
+    };
+    let quoted_printable = format!("<p>x <img src=3D\"{pixel}\">\r\n</p>");
+    for (raw, expected) in [
+        (flowed("8bit"), "> Other words:\r\nnext\r\n"),
+        (flowed("quoted-printable"), "> Other words:\r\nnext\r\n"),
+        (
+            html(&quoted_printable).replace("8bit", "quoted-printable"),
+            "<p>x=20\r\n</p>",
+        ),
+    ] {
+        let body = unwrap(&Message::parse(raw.as_bytes()), &keys, &[BASE]);
+
+        let body = String::from_utf8(body.unwrap().unwrap()).unwrap();
+        assert_eq!(body, expected);
+    }
+}
+
+#[test]
+fn links_of_quoted_html_do_not_bring_octets_beyond_ascii_into_text_without_any() {
+    let keys = KeyRing::for_testing();
+    let url = tracking_url::link(BASE, &keys, MESSAGE, 1, "https://a.example/łąka");
+    let raw = |transfer: &str| {
+        format!(
+            "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: {transfer}\r\n\r\n> it <{url}>\r\n"
+        )
+        .replace("?u=", if transfer == "7bit" { "?u=" } else { "?u=3D" })
+    };
+
+    let plain = unwrap(&Message::parse(raw("7bit").as_bytes()), &keys, &[BASE]);
+    let encoded = unwrap(
+        &Message::parse(raw("quoted-printable").as_bytes()),
+        &keys,
+        &[BASE],
+    );
+
+    assert_eq!(plain, Ok(None));
+    let encoded = String::from_utf8(encoded.unwrap().unwrap()).unwrap();
+    assert_eq!(encoded, "> it <https://a.example/=C5=82=C4=85ka>\r\n");
 }
 
 #[test]
@@ -707,13 +773,14 @@ fn forged_links_and_signed_mail_are_not_unwrapped() {
 
     assert_eq!(
         unwrap(&Message::parse(forged.as_bytes()), &keys, &[BASE]),
-        None
+        Ok(None)
     );
     assert_eq!(
         unwrap(&Message::parse(signed.as_bytes()), &keys, &[BASE]),
-        None
+        Ok(None)
     );
-    assert!(unwrap(&Message::parse(html(&edited).as_bytes()), &keys, &[BASE]).is_some());
+    let plain = unwrap(&Message::parse(html(&edited).as_bytes()), &keys, &[BASE]);
+    assert!(plain.unwrap().is_some());
 }
 
 proptest! {
@@ -742,7 +809,7 @@ proptest! {
         let (result, _) = run(&raw, true, Links::Both);
 
         let instrumented = Message { fields: message.fields.clone(), body: result.unwrap().body };
-        let restored = unwrap(&instrumented, &KeyRing::for_testing(), &[BASE]).unwrap();
+        let restored = unwrap(&instrumented, &KeyRing::for_testing(), &[BASE]).unwrap().unwrap();
         let restored = String::from_utf8(restored).unwrap();
         let body = String::from_utf8(message.body).unwrap();
         // A part that was said to be 7bit and holds more keeps its bytes; lines do too.

@@ -177,7 +177,7 @@ fn check(raw: &[u8]) {
     };
 
     let (result, record) = instrument_with_record(message, &plan);
-    let unwrapped = unwrap(message, &keys, &["https://track.example.com"]);
+    let unwrapped = unwrap(message, &keys, &["https://track.example.com"]).unwrap();
 
     match result {
         Err(reason) => assert_ne!(reason, SkipReason::CheckFailed, "{:?}", record.flaw),
@@ -191,7 +191,7 @@ fn check(raw: &[u8]) {
                 body: instrumented.body,
             };
             new.apply(&instrumented.header_edits);
-            let restored = unwrap(&new, &keys, &["https://track.example.com"]);
+            let restored = unwrap(&new, &keys, &["https://track.example.com"]).unwrap();
             let restored = restored.expect("what was put in can be taken out");
             let text = String::from_utf8_lossy(&restored);
             assert!(unwrapped.is_some() || !text.contains("track.example.com/o/"));

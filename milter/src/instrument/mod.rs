@@ -31,7 +31,7 @@ use common::{
 };
 
 use self::{
-    check::{Intended, check},
+    check::{Flaw, Intended, check},
     disclosure::{Disclosure, Purposes},
     select::{BodyKind, select},
     session::Session,
@@ -155,7 +155,10 @@ fn run(
         .collect();
     check_armour(&works)?;
     if pass == Pass::First
-        && let Some(body) = without_own_artefacts(message, plan, &works)
+        && let Some(body) = without_own_artefacts(message, plan, &works).map_err(|flaw| {
+            record.flaw = Some(flaw);
+            SkipReason::CheckFailed
+        })?
     {
         let fields = message.fields.clone();
         let message = &Message { fields, body };
@@ -217,14 +220,16 @@ fn without_own_artefacts(
     message: &Message,
     plan: &Plan<'_>,
     works: &[Work<'_>],
-) -> Option<Vec<u8>> {
+) -> Result<Option<Vec<u8>>, Flaw> {
     let host = plan.controller.tracking_host();
     let may_hold_own = works
         .iter()
         .any(|work| memchr::memmem::find(work.text(), host.as_bytes()).is_some());
-    may_hold_own
-        .then(|| unwrap(message, plan.keys, &[plan.controller.base_url()]))
-        .flatten()
+    if may_hold_own {
+        unwrap(message, plan.keys, &[plan.controller.base_url()])
+    } else {
+        Ok(None)
+    }
 }
 
 /// Works the edit of every part out, and decides which are carried out.

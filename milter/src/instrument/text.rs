@@ -147,15 +147,16 @@ impl PlainEdit {
     }
 }
 
-/// Finds the mark by which SparkPost's authors opt a URL in plain text out, if it stands directly behind the URL that
-/// begins here.
+/// The mark by which SparkPost's authors opt a URL in plain text out.
+pub(crate) const OPT_OUT_MARK: &str = "[[data-msys-clicktrack=\"0\"]]";
+
+/// Finds the mark of an opt-out, if it stands directly behind the URL that begins here.
 fn opt_out_after(line: &str, start: usize) -> Option<Range<usize>> {
-    const MARK: &str = "[[data-msys-clicktrack=\"0\"]]";
     let rest = line.get(start..)?;
-    let place = rest.find(MARK)?;
+    let place = rest.find(OPT_OUT_MARK)?;
     let url = rest.get(..place)?;
     let is_one_url = !url.contains(|c: char| c.is_ascii_whitespace() || c == MASKED);
-    is_one_url.then_some(start + place..start + place + MARK.len())
+    is_one_url.then_some(start + place..start + place + OPT_OUT_MARK.len())
 }
 
 /// Where in a message a line stands.

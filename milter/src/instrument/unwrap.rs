@@ -14,16 +14,18 @@ use common::{
 };
 
 use super::{
-    agreement, check_armour,
+    agreement,
+    check::{Flaw, check_unwrapped},
+    check_armour,
     disclosure::known_lines,
     html::{
         destination_of,
         locate::{Block, BlockKind, Located, Wish, locate},
+        tag::attributes,
     },
     select::{BodyKind, select},
-        tag::attributes,
     splice::{Copy, Edits},
-    structure::Structure,
+    structure::{Structure, Transfer},
     work::Work,
 };
 use crate::{eligibility, message::Message};
@@ -31,60 +33,72 @@ use crate::{eligibility, message::Message};
 /// Returns the body without own artefacts, or `None` if there are none or the message must not be changed.
 ///
 /// `bases` are the controllers' base URLs.
-pub fn unwrap(message: &Message, keys: &KeyRing, bases: &[&str]) -> Option<Vec<u8>> {
-    if eligibility::is_server_signed(&message.fields) {
-        return None;
+///
+/// # Errors
+///
+/// Returns what is wrong with the result, if it is not what was meant: a bug of ours, for which the message stays as it is.
+pub fn unwrap(
+    message: &Message,
+    keys: &KeyRing,
+    bases: &[&str],
+) -> Result<Option<Vec<u8>>, &'static str> {
+    match Opened::read(message, Own::new(keys, bases)) {
+        Some(opened) => opened.unwrap(),
+        None => Ok(None),
     }
-    let structure = Structure::of(message).ok()?;
-    eligibility::check_structure(&structure).ok()?;
-    let own = Own { keys, bases };
-    let selection = select(&structure);
-    let works: Vec<_> = selection
-        .bodies
-        .iter()
-        .map(|body| Work::begin(message, body))
-        .collect();
-    if !works.iter().any(|work| own.may_occur_in(work.text())) {
-        return None;
-    }
-    if check_armour(&works).is_err() || !agreement::agrees(message, &structure) {
-        return None;
-    }
-    let mut body = Copy::new(&message.body, 0);
-    let mut is_changed = false;
-    for work in &works {
-        let (Some(decoded), Some(charset)) = (&work.decoded, work.charset) else {
-            continue;
-        };
-        let text: &[u8] = &decoded.text;
-        let cuts = match work.kind {
-            BodyKind::Html => {
-                let Some(located) = locate(text, charset.encoding, Wish::Artefacts) else {
-                    continue;
-                };
-                own.in_html(text, &located, charset.encoding)
-            }
-            BodyKind::Plain => own.in_plain(text, charset.encoding),
-        };
-        let edits = join(cuts);
-        if edits.is_empty() {
-            continue;
+}
+
+/// A message that may hold something of ours, and that may be changed.
+struct Opened<'a> {
+    message: &'a Message,
+    structure: Structure,
+    own: Own<'a>,
+}
+
+impl<'a> Opened<'a> {
+    fn read(message: &'a Message, own: Own<'a>) -> Option<Self> {
+        if eligibility::is_server_signed(&message.fields) {
+            return None;
         }
-        is_changed = true;
-        body.replace(work.part.body.clone(), |out| {
-            decoded.edit(work.encoded, &edits, structure.line_end, out);
-        });
+        let structure = Structure::of(message).ok()?;
+        eligibility::check_structure(&structure).ok()?;
+        Some(Self {
+            message,
+            structure,
+            own,
+        })
     }
-    if !is_changed {
-        return None;
+
+    fn unwrap(&self) -> Result<Option<Vec<u8>>, Flaw> {
+        let Self {
+            message,
+            structure,
+            own,
+        } = self;
+        let selection = select(structure);
+        let bodies = selection.bodies.iter();
+        let mut works: Vec<Work<'_>> = bodies.map(|body| Work::begin(message, body)).collect();
+        if !works.iter().any(|work| own.may_occur_in(work.text()))
+            || check_armour(&works).is_err()
+            || !agreement::agrees(message, structure)
+        {
+            return Ok(None);
+        }
+        let read: Vec<Option<Located>> = works.iter_mut().map(|work| own.cut(work)).collect();
+        if works.iter().all(|work| work.edits.is_empty()) {
+            return Ok(None);
+        }
+        let mut body = Copy::new(&message.body, 0);
+        for work in works.iter().filter(|work| !work.edits.is_empty()) {
+            work.write(structure.line_end, &mut body);
+        }
+        let new = Message {
+            fields: message.fields.clone(),
+            body: body.finish(),
+        };
+        check_unwrapped(own, message, structure, (&works, &read), &new)?;
+        Ok(Some(new.body))
     }
-    let new = Message {
-        fields: message.fields.clone(),
-        body: body.finish(),
-    };
-    let is_same_shape =
-        Structure::of(&new).is_ok_and(|after| after.parts.len() == structure.parts.len());
-    is_same_shape.then_some(new.body)
 }
 
 type Cut = (Range<usize>, Vec<u8>);
@@ -100,12 +114,39 @@ fn join(mut cuts: Vec<Cut>) -> Edits {
 }
 
 /// What is ours.
-struct Own<'a> {
+pub(crate) struct Own<'a> {
     keys: &'a KeyRing,
     bases: &'a [&'a str],
 }
 
-impl Own<'_> {
+impl<'a> Own<'a> {
+    pub(crate) fn new(keys: &'a KeyRing, bases: &'a [&'a str]) -> Self {
+        Self { keys, bases }
+    }
+
+    /// Works out what is to be cut out of a part, and returns what was found in it if it is HTML.
+    pub(crate) fn cut(&self, work: &mut Work<'_>) -> Option<Located> {
+        let charset = work.charset?;
+        let text = work.text();
+        let (cuts, located) = match work.kind {
+            BodyKind::Html => {
+                let located = locate(text, charset.encoding, Wish::Artefacts)?;
+                (
+                    self.in_html(text, &located, charset.encoding),
+                    Some(located),
+                )
+            }
+            BodyKind::Plain => {
+                let is_ascii_only =
+                    matches!(work.part.transfer, Transfer::Identity { .. }) && text.is_ascii();
+                let charset = (!is_ascii_only).then_some(charset.encoding);
+                (self.in_plain(text, charset), None)
+            }
+        };
+        work.edits = join(cuts);
+        located
+    }
+
     fn may_occur_in(&self, text: &[u8]) -> bool {
         self.bases.iter().any(|base| {
             // Without a port, whose colon is written otherwise inside of another URL.
@@ -123,7 +164,14 @@ impl Own<'_> {
         }
     }
 
-    fn is_choices(&self, url: &str) -> bool {
+    /// Returns where a URL of ours leads, also when a mail program wrapped it into one of its own.
+    pub(crate) fn leads_to(&self, url: &str) -> Option<String> {
+        self.destination(url)
+            .or_else(|| self.destination(&peel(url)?))
+    }
+
+    /// Tells whether a URL is that of a recipient's page.
+    pub(crate) fn is_choices(&self, url: &str) -> bool {
         matches!(self.verified(url), Some(Artefact::Choices { .. }))
     }
 
@@ -135,7 +183,7 @@ impl Own<'_> {
     }
 
     /// Tells whether a source is a pixel of ours, also when an image proxy names it after its own address.
-    fn is_pixel(&self, source: &str) -> bool {
+    pub(crate) fn is_pixel(&self, source: &str) -> bool {
         self.bases.iter().any(|base| {
             let start = source.find(&format!("{base}/o/"));
             let url = start.and_then(|start| source.get(start..));
@@ -173,11 +221,7 @@ impl Own<'_> {
                     ));
                 }
                 BlockKind::Anchor => {
-                    let peeled = peel(&url);
-                    let own = self
-                        .destination(&url)
-                        .or_else(|| self.destination(peeled.as_deref()?));
-                    if let Some(destination) = own {
+                    if let Some(destination) = self.leads_to(&url) {
                         cuts.push((place.clone(), escape(&destination)));
                         let copies = self.copies_of_address(html, &block.start);
                         cuts.extend(
@@ -211,21 +255,26 @@ impl Own<'_> {
         let shift = tag.start;
         attributes(octets)
             .into_iter()
+            .map(|attribute| attribute.whole)
             .filter(move |range| self.may_occur_in(octets.get(range.clone()).unwrap_or_default()))
             .map(move |range| range.start + shift..range.end + shift)
     }
 
-    fn in_plain(&self, text: &[u8], encoding: &'static encoding_rs::Encoding) -> Vec<Cut> {
+    /// `charset` is that in which something may be written; `None` stands for ASCII.
+    fn in_plain(&self, text: &[u8], charset: Option<&'static encoding_rs::Encoding>) -> Vec<Cut> {
+        let encoding = charset.unwrap_or(encoding_rs::UTF_8);
         let mut cuts = Vec::new();
         for (range, destination) in self.urls_in(text) {
             match destination {
                 Some(destination) => {
                     let (octets, _, has_unmappable) = encoding.encode(&destination);
-                    if !has_unmappable {
+                    if !has_unmappable && (charset.is_some() || octets.is_ascii()) {
                         cuts.push((range, octets.into_owned()));
                     }
                 }
-                None => cuts.push((paragraph_around(range, text, encoding), Vec::new())),
+                None => {
+                    cuts.push((paragraph_around(range, text, encoding), Vec::new()));
+                }
             }
         }
         cuts
@@ -255,7 +304,6 @@ impl Own<'_> {
             let run = url_octets(rest);
             url.push_str(std::str::from_utf8(rest.get(..run)?).ok()?);
             length += run;
-            .map(|attribute| attribute.whole)
             // The end of a sentence may stand directly after a URL.
             for trail in 0..3.min(run) {
                 let known = url.get(..url.len() - trail)?;

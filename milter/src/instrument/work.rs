@@ -41,7 +41,7 @@ pub(crate) enum Planned {
 }
 
 impl Planned {
-    fn edits(&mut self) -> &mut Edits {
+    pub(crate) fn edits(&mut self) -> &mut Edits {
         match self {
             Self::Html(edit) => &mut edit.edits,
             Self::Plain(edit) => &mut edit.edits,
@@ -160,6 +160,13 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// Tells whether an edit is that which puts the disclosure in.
+    pub(crate) fn is_disclosure(&self, range: &Range<usize>, text: &[u8]) -> bool {
+        range.is_empty()
+            && range.start == self.disclosed.start
+            && text.len() == self.disclosed.len()
+    }
+
     /// Tells by about how many octets the part will grow.
     pub(crate) fn growth(&mut self) -> usize {
         const DISCLOSURE: usize = 2000;
@@ -198,6 +205,17 @@ impl<'a> Work<'a> {
         };
         self.edits.insert(place, &block);
         self.disclosed = place..place + block.len();
+        self.write(line_end, body);
+        if let Some(decoded) = &mut self.decoded {
+            decoded.finish();
+        }
+    }
+
+    /// Writes the edited part for the body of the message.
+    pub(crate) fn write(&self, line_end: &[u8], body: &mut Copy<'_>) {
+        let Some(decoded) = &self.decoded else {
+            return;
+        };
         if self.record.recoded {
             if !self.part.header.is_empty() {
                 let (range, field) = recoding(self.part, line_end);
@@ -211,9 +229,6 @@ impl<'a> Work<'a> {
             body.replace(self.part.body.clone(), |out| {
                 decoded.edit(self.encoded, &self.edits, line_end, out);
             });
-        }
-        if let Some(decoded) = &mut self.decoded {
-            decoded.finish();
         }
     }
 

@@ -11,7 +11,8 @@ use milter::{instrument::unwrap, message::Eml};
 /// Panics if nothing was put in.
 pub(crate) fn uninstrumented(message: &[u8], keys: &KeyRing, base: &str) -> Vec<u8> {
     let mut eml = Eml::parse(message);
-    let body = unwrap(eml.message(), keys, &[base]).expect("there is something of ours in it");
+    let body = unwrap(eml.message(), keys, &[base]).expect("the result is what was meant");
+    let body = body.expect("there is something of ours in it");
     eml.set_body(body);
     let text = eml.to_bytes();
     let start = b"\r\nTracking-Consent:";

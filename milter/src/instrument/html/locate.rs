@@ -513,7 +513,11 @@ fn on_quote(
     }
     {
         let mut state = state.borrow_mut();
-        if state.found.quote.is_none() && state.closed_ground == 0 {
+        if state.closed_ground > 0 {
+            // Nothing in there is shown, and nothing after it is quoted by it.
+            return Ok(());
+        }
+        if state.found.quote.is_none() {
             state.found.quote = Some(element.source_location().bytes().start);
         }
         if mark.extent == quotes::Extent::Rest {

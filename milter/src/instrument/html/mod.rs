@@ -27,6 +27,7 @@ pub(crate) struct HtmlEdit {
     pub(crate) edits: Edits,
     /// Where the disclosure goes.
     pub(crate) place: usize,
+    pub(crate) before: Before,
     /// What stands there goes on in a line of its own.
     pub(crate) ends_line: bool,
     /// Every link that was seen, tracked or not.
@@ -35,6 +36,17 @@ pub(crate) struct HtmlEdit {
     pub(crate) links: Vec<LinkRecord>,
     /// Whether a link was left alone because its line would have grown too long.
     pub(crate) is_cramped: bool,
+}
+
+/// What the disclosure stands before.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Before {
+    /// The last end tag of `body`.
+    BodyEnd,
+    /// Nothing: it is the last of the part.
+    End,
+    /// Quoted text.
+    Quote,
 }
 
 /// Works out the edit of a part.
@@ -56,11 +68,12 @@ pub(crate) fn plan(
     {
         located.quote_from(place);
     }
-    let place = place_of(&located, html).ok_or(PartReason::Markup)?;
+    let (place, before) = place_of(&located, html).ok_or(PartReason::Markup)?;
     let ends_line = place < html.len() || html.ends_with(b"\n");
     let mut edit = HtmlEdit {
         edits: Edits::default(),
         place,
+        before,
         ends_line,
         anchors: Vec::new(),
         links: Vec::with_capacity(located.anchors.len()),
@@ -109,12 +122,14 @@ fn admit_disclosure(
         .ok_or(PartReason::Markup)
 }
 
-fn place_of(located: &Located, html: &[u8]) -> Option<usize> {
+fn place_of(located: &Located, html: &[u8]) -> Option<(usize, Before)> {
     if !located.is_open_ended {
         // The text ends in the midst of a comment, a tag or the like; programs differ in what they make of it.
         return None;
     }
-    located.quote.or(located.body_end).or(Some(html.len()))
+    let quote = located.quote.map(|place| (place, Before::Quote));
+    let body_end = located.body_end.map(|place| (place, Before::BodyEnd));
+    quote.or(body_end).or(Some((html.len(), Before::End)))
 }
 
 impl HtmlEdit {
@@ -231,27 +246,6 @@ fn visible_text<'a>(html: &'a [u8], anchor: &Anchor, charset: Charset) -> Cow<'a
     }
 }
 
-/// Reads a destination as browsers do: entities decoded once, blanks around it dropped.
-pub(crate) fn destination_of(raw: &str) -> Cow<'_, str> {
-    let is_blank = |c: char| c <= ' ';
-    match unescape(raw) {
-        Cow::Borrowed(text) => Cow::Borrowed(text.trim_matches(is_blank)),
-        Cow::Owned(text) if text.starts_with(is_blank) || text.ends_with(is_blank) => {
-            Cow::Owned(text.trim_matches(is_blank).to_owned())
-        }
-        Cow::Owned(text) => Cow::Owned(text),
-    }
-}
-
-/// Decodes entities. Nearly all links hold `&amp;` and no other, which needs no table of two thousand names.
-fn unescape(raw: &str) -> Cow<'_, str> {
-    let Some(first) = memchr::memchr(b'&', raw.as_bytes()) else {
-        return Cow::Borrowed(raw);
-    };
-    let mut text = String::with_capacity(raw.len());
-    let (mut rest, mut place) = (raw, Some(first));
-    while let Some(at) = place {
-        let Some((before, after)) = rest.split_at_checked(at) else {
 /// Reads up to the end tag of a link that begins here.
 fn content_of(html: &[u8], inside: usize) -> Cow<'_, [u8]> {
     let mut rest = html.get(inside..).unwrap_or_default();
@@ -285,6 +279,27 @@ fn content_of(html: &[u8], inside: usize) -> Cow<'_, [u8]> {
 }
 
             break;
+/// Reads a destination as browsers do: entities decoded once, blanks around it dropped.
+pub(crate) fn destination_of(raw: &str) -> Cow<'_, str> {
+    let is_blank = |c: char| c <= ' ';
+    match unescape(raw) {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim_matches(is_blank)),
+        Cow::Owned(text) if text.starts_with(is_blank) || text.ends_with(is_blank) => {
+            Cow::Owned(text.trim_matches(is_blank).to_owned())
+        }
+        Cow::Owned(text) => Cow::Owned(text),
+    }
+}
+
+/// Decodes entities. Nearly all links hold `&amp;` and no other, which needs no table of two thousand names.
+fn unescape(raw: &str) -> Cow<'_, str> {
+    let Some(first) = memchr::memchr(b'&', raw.as_bytes()) else {
+        return Cow::Borrowed(raw);
+    };
+    let mut text = String::with_capacity(raw.len());
+    let (mut rest, mut place) = (raw, Some(first));
+    while let Some(at) = place {
+        let Some((before, after)) = rest.split_at_checked(at) else {
         };
         let Some(after) = after.strip_prefix("&amp;") else {
             return htmlize::unescape_attribute(raw);
