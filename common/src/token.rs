@@ -51,14 +51,11 @@ impl Token {
         let key = keys.signing();
         let mut octets = [0_u8; BODY + MAC];
         let (body, mac) = octets.split_at_mut(BODY);
-        let fields = [
-            &[VERSION, key.id][..],
-            message.0.as_bytes(),
-            &ordinal.to_be_bytes(),
-        ];
-        for (place, octet) in body.iter_mut().zip(fields.into_iter().flatten()) {
-            *place = *octet;
-        }
+        let (head, rest) = body.split_at_mut(2);
+        let (id, number) = rest.split_at_mut(16);
+        head.copy_from_slice(&[VERSION, key.id]);
+        id.copy_from_slice(message.0.as_bytes());
+        number.copy_from_slice(&ordinal.to_be_bytes());
         mac.copy_from_slice(&sign(key.token_key(), body, purpose));
         let mut written = [0; LENGTH];
         URL_SAFE_NO_PAD
@@ -145,11 +142,11 @@ fn sign(key: &[u8; 32], body: &[u8], purpose: Use<'_>) -> [u8; MAC] {
             hasher.finalize()
         }
     };
-    let mut mac = [0; MAC];
-    for (octet, of_hash) in mac.iter_mut().zip(hash.as_bytes()) {
-        *octet = *of_hash;
-    }
-    mac
+    let (mac, _) = hash
+        .as_bytes()
+        .split_first_chunk::<MAC>()
+        .expect("a hash has 32 octets");
+    *mac
 }
 
 fn join<'r>(room: &'r mut [u8], pieces: [&[u8]; 3]) -> Option<&'r [u8]> {

@@ -76,20 +76,11 @@ impl Rules {
         if has_doubtful_characters(url) {
             return Err(LinkReason::Ambiguous);
         }
-        let is_end = |octet: u8| class_of(octet) == END;
-        let (authority, path) = match rest.bytes().position(is_end) {
-            Some(end) => rest.split_at_checked(end).unwrap_or((rest, "")),
-            None => (rest, ""),
-        };
-        if authority.bytes().any(|octet| octet == b'@') {
+        let (authority, path, classes) = split_authority(rest);
+        if classes & AT != 0 {
             return Err(LinkReason::UserInfo);
         }
-        let host = host_of(authority).ok_or(LinkReason::Ambiguous)?;
-        let host = if host.is_ascii() {
-            host.to_ascii_lowercase()
-        } else {
-            host.to_lowercase()
-        };
+        let host = host_of(authority, classes).ok_or(LinkReason::Ambiguous)?;
         if host == self.tracking_host {
             return Err(LinkReason::Own);
         }
@@ -156,21 +147,38 @@ fn has_opt_out_scheme(url: &str) -> bool {
 }
 
 fn has_doubtful_characters(url: &str) -> bool {
-    let classes = url.bytes().fold(0, |all, octet| all | class_of(octet));
-    if classes & BEYOND == 0 {
-        classes & CONTROL != 0
-    } else {
-        url.chars().any(is_doubtful)
-    }
+    // Without a branch, so that many octets are looked at in one.
+    let octets = url.bytes();
+    let is_plain = octets.fold(true, |all, octet| all & matches!(octet, b' '..=b'~'));
+    !is_plain && url.chars().any(is_doubtful)
 }
 
-/// What an octet of a URL may be, as bits of [`CLASSES`].
-const CONTROL: u8 = 1;
-const BEYOND: u8 = 2;
+/// Parts what stands after the scheme at the end of the authority, and tells the classes of octets in the latter.
+fn split_authority(rest: &str) -> (&str, &str, u8) {
+    let mut classes = 0;
+    let end = rest.bytes().position(|octet| {
+        let class = class_of(octet);
+        classes |= class;
+        class & END != 0
+    });
+    let (authority, path) = end
+        .and_then(|end| rest.split_at_checked(end))
+        .unwrap_or((rest, ""));
+    (authority, path, classes)
+}
+
+/// What an octet of a URL may be, as bits of [`CLASSES`]. In the authority:
+const AT: u8 = 1;
+/// Not what most hosts are made of: it takes a closer look.
+const RARE: u8 = 2;
 /// It ends the authority.
 const END: u8 = 4;
 /// It does not occur in a host that all programs read alike.
 const ODD: u8 = 8;
+/// It ends a piece of the path, of the query, of the fragment.
+const CUTS_PATH: u8 = 16;
+const CUTS_QUERY: u8 = 32;
+const CUTS_FRAGMENT: u8 = 64;
 
 fn class_of(octet: u8) -> u8 {
     CLASSES.get(usize::from(octet)).copied().unwrap_or(0)
@@ -182,11 +190,18 @@ static CLASSES: [u8; 256] = {
     let mut octet = 0_u32;
     while let Some((class, after)) = rest.split_first_mut() {
         *class = match octet {
-            0..32 | 127 => CONTROL,
-            128.. => BEYOND,
+            0..32 | 127.. => RARE,
             _ => match octet as u8 {
-                b'/' | b'?' | b'#' | b'\\' => END,
-                b' ' | b'<' | b'>' | b'"' | b'\'' | b'`' | b'{' | b'}' | b'|' | b'^' | b'%' => ODD,
+                b'@' => AT,
+                b'/' | b'?' => END | CUTS_PATH,
+                b'#' => END | CUTS_PATH | CUTS_QUERY,
+                b'\\' => END,
+                b'&' => CUTS_QUERY | CUTS_FRAGMENT,
+                b';' => CUTS_QUERY,
+                b' ' | b'<' | b'>' | b'"' | b'\'' | b'`' | b'{' | b'}' | b'|' | b'^' | b'%' => {
+                    RARE | ODD
+                }
+                b'A'..=b'Z' | b':' | b'[' | b']' => RARE,
                 _ => 0,
             },
         };
@@ -207,18 +222,19 @@ fn is_bidi(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-fn host_of(authority: &str) -> Option<&str> {
+/// Returns the host in lower case, given the classes of octets in the authority.
+fn host_of(authority: &str, classes: u8) -> Option<String> {
+    if classes & RARE == 0 {
+        return (!authority.is_empty()).then(|| authority.to_owned());
+    }
     if authority.starts_with('[') {
         let end = authority.find(']')?;
-        return authority.get(..=end);
+        return authority.get(..=end).map(str::to_ascii_lowercase);
     }
-    let host = match authority.bytes().position(|octet| octet == b':') {
-        Some(port) => authority.get(..port)?,
-        None => authority,
-    };
-    let is_odd = |octet: u8| class_of(octet) == ODD;
+    let (host, _) = authority.split_once(':').unwrap_or((authority, ""));
+    let is_odd = |octet: u8| class_of(octet) & ODD != 0;
     let is_host = !host.is_empty() && !host.bytes().any(is_odd);
-    is_host.then_some(host)
+    is_host.then(|| host.to_lowercase())
 }
 
 /// Words of a URL that lead out of a mailing or to its settings.
@@ -375,51 +391,38 @@ const SECRET_PATHS: [&str; 33] = [
 
 /// Tells whether what stands after the host looks like a way in, or carries a one-time secret.
 fn is_sensitive(path: &str) -> bool {
-    let octets = path.as_bytes();
-    let mut ground = Ground::Path;
-    let mut start = 0;
-    for (place, octet) in octets.iter().copied().chain([END_OF_URL]).enumerate() {
-        let next = match (ground, octet) {
-            (Ground::Path, b'?') => Ground::Query,
-            (Ground::Path | Ground::Query, b'#') => Ground::Fragment,
-            (Ground::Path, b'/')
-            | (Ground::Query, b'&' | b';')
-            | (Ground::Fragment, b'&')
-            | (_, END_OF_URL) => ground,
-            _ => continue,
-        };
-        let piece = octets.get(start..place).unwrap_or_default();
-        let is_secret = match ground {
-            Ground::Path => is_web_token(piece) || SECRET_PATH.is(until(piece, b'.')),
-            Ground::Fragment | Ground::Query => {
-                let name = until(piece, b'=');
-                let value = piece.get(name.len() + 1..).unwrap_or_default();
-                !value.is_empty() && (SECRET_PARAMETER.is(name) || is_web_token(value))
-            }
+    let mut rest = path.as_bytes();
+    let mut cuts = CUTS_PATH;
+    loop {
+        let is_cut = |octet: &u8| class_of(*octet) & cuts != 0;
+        let end = rest.iter().position(is_cut).unwrap_or(rest.len());
+        let (piece, after) = rest.split_at_checked(end).unwrap_or((rest, b""));
+        let is_secret = if cuts == CUTS_PATH {
+            is_web_token(piece) || SECRET_PATH.is(before(piece, b'.'))
+        } else {
+            let name = before(piece, b'=');
+            let value = piece.get(name.len() + 1..).unwrap_or_default();
+            !value.is_empty() && (SECRET_PARAMETER.is(name) || is_web_token(value))
         };
         if is_secret {
             return true;
         }
-        ground = next;
-        start = place + 1;
+        let Some((cut, after)) = after.split_first() else {
+            return false;
+        };
+        cuts = match cut {
+            b'?' => CUTS_QUERY,
+            b'#' => CUTS_FRAGMENT,
+            _ => cuts,
+        };
+        rest = after;
     }
-    false
 }
 
-/// No URL holds this octet.
-const END_OF_URL: u8 = 0xff;
-
-/// The part of a URL that an octet stands in.
-#[derive(Clone, Copy)]
-enum Ground {
-    Fragment,
-    Path,
-    Query,
-}
-
-fn until(piece: &[u8], end: u8) -> &[u8] {
-    let mut parts = piece.split(|octet| *octet == end);
-    parts.next().unwrap_or_default()
+/// Returns what stands before the first such octet.
+fn before(text: &[u8], end: u8) -> &[u8] {
+    let place = text.iter().position(|octet| *octet == end);
+    place.and_then(|place| text.get(..place)).unwrap_or(text)
 }
 
 static SECRET_PARAMETER: LazyLock<Words> = LazyLock::new(|| Words::new(&SECRET_PARAMETERS));
@@ -427,32 +430,44 @@ static SECRET_PATH: LazyLock<Words> = LazyLock::new(|| Words::new(&SECRET_PATHS)
 
 /// A list of short words, each found by comparing with few.
 struct Words {
-    words: &'static [&'static str],
-    /// For each length, the first letters of the words that have it, as bits.
+    /// The words of each length.
+    by_length: [Vec<&'static str>; 32],
+    /// For each length, the first letters of these, as bits.
     firsts: [u32; 32],
 }
 
 impl Words {
-    fn new(words: &'static [&'static str]) -> Self {
-        let mut firsts = [0; 32];
+    fn new(words: &[&'static str]) -> Self {
+        let mut list = Self {
+            by_length: Default::default(),
+            firsts: [0; 32],
+        };
         for word in words {
-            if let Some((bits, first)) = firsts.get_mut(word.len()).zip(word.bytes().next()) {
-                *bits |= 1 << (first & 31);
+            let length = word.len();
+            let room = list.by_length.get_mut(length);
+            if let (Some(room), Some(bits)) = (room, list.firsts.get_mut(length)) {
+                room.push(word);
+                *bits |= bit_of(word.as_bytes());
             }
         }
-        Self { words, firsts }
+        list
     }
 
     /// Tells whether a text is one of the words, without regard to case.
     fn is(&self, text: &[u8]) -> bool {
-        let bits = self.firsts.get(text.len()).copied().unwrap_or(0);
-        let first = text.first().copied().unwrap_or(0);
-        bits & (1 << (first & 31)) != 0
-            && self
-                .words
-                .iter()
-                .any(|word| word.as_bytes().eq_ignore_ascii_case(text))
+        let length = text.len();
+        let bits = self.firsts.get(length).copied().unwrap_or(0);
+        bits & bit_of(text) != 0
+            && self.by_length.get(length).is_some_and(|words| {
+                let mut words = words.iter();
+                words.any(|word| word.as_bytes().eq_ignore_ascii_case(text))
+            })
     }
+}
+
+/// Returns a bit for the first letter, the same for both its cases.
+fn bit_of(text: &[u8]) -> u32 {
+    text.first().map_or(0, |first| 1 << (first & 31))
 }
 
 /// Recognises a JSON web token: three pieces of base64url, of which the first begins with what `{"` becomes.
