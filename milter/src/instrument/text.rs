@@ -135,7 +135,7 @@ impl PlainEdit {
             return refuse(LinkReason::Ambiguous);
         }
         let Some(ordinal) = session.twin(url).or_else(|| session.next()) else {
-            return refuse(LinkReason::TooMany);
+            return left_alone("", "", LinkReason::TooMany);
         };
         let tracked = session.url(ordinal, url);
         if !watch.admit(range.clone(), tracked.len(), None) {
@@ -205,10 +205,10 @@ fn begins_header_lines(line: &Line<'_>, text: &[u8], charset: Charset) -> bool {
     }))
 }
 
-/// Replaces what lies beyond ASCII, octet by octet, by something that no URL holds.
 /// How much of a line is read for the label before its colon, in octets.
 const MAX_LABEL: usize = 80;
 
+/// Replaces what lies beyond ASCII, octet by octet, by something that no URL holds.
 fn mask(line: &[u8]) -> String {
     line.iter()
         .map(|octet| {
@@ -389,8 +389,8 @@ mod tests {
         let mut out = String::new();
         let mut finder = LinkFinder::new();
         finder.kinds(&[LinkKind::Url]);
-        let mut ground = Ground::Text;
         let charset = Charset::find(Some("utf-8")).unwrap();
+        let mut ground = Ground::Text;
         let mut from = 0;
         for line in Lines::new(text.as_bytes()) {
             ground = ground.after(&line, text.as_bytes(), charset);
@@ -473,9 +473,9 @@ mod tests {
             "---------- Forwarded message ---------\nhttps://x.io/a",
             "________________________________\nFrom: x\nhttps://x.io/a",
             "https://x.io/a-\nb",
-        ] {
             "De : Anna\nEnvoyé : lundi\nÀ : Jan\nObjet : x\n\nhttps://x.io/a",
             "OD: ANNA\nWYSŁANO: DZIŚ\nTEMAT: X\n\nhttps://x.io/a",
+        ] {
             assert_eq!(mark(text, None), text);
         }
     }

@@ -191,6 +191,9 @@ fn run(
         .with_strict(false)
         .with_memory_settings(MemorySettings::new().with_max_allowed_memory_usage(MAX_MEMORY));
     let names = Names::of(html);
+    // Exactly, for what messages usually are: a list that grows takes twice its room.
+    let anchors = names.anchors.min(html.len() / 64);
+    state.borrow_mut().found.anchors.reserve_exact(anchors);
     let hints = match wish {
         Wish::Edit if names.may_hold("div") || names.may_hold("hr") => quotes::Hints::of(html),
         Wish::Edit => quotes::Hints::of_paragraphs(html),
@@ -250,16 +253,24 @@ fn roles() -> impl Iterator<Item = (&'static str, Role)> {
 
 /// The first two letters of the names that follow a `<`. Every selector costs at every tag, so those that can find
 /// nothing are left out.
-struct Names([u32; 32]);
+struct Names {
+    seen: [u32; 32],
+    /// How many may be links.
+    anchors: usize,
+}
 
 impl Names {
     fn of(html: &[u8]) -> Self {
-        let mut names = Self([0; 32]);
+        let mut names = Self {
+            seen: [0; 32],
+            anchors: 0,
+        };
         for place in memchr::memchr_iter(b'<', html) {
             if let Some([first, second]) = html.get(place + 1..place + 3)
-                && let Some(row) = names.0.get_mut(usize::from(first & 31))
+                && let Some(row) = names.seen.get_mut(usize::from(first & 31))
             {
                 *row |= 1 << (second & 31);
+                names.anchors += usize::from(matches!(first, b'a' | b'A'));
             }
         }
         names
@@ -269,7 +280,7 @@ impl Names {
     fn may_hold(&self, selector: &str) -> bool {
         match selector.as_bytes() {
             [first, second, ..] if second.is_ascii_alphabetic() => self
-                .0
+                .seen
                 .get(usize::from(first & 31))
                 .is_some_and(|row| row & (1 << (second & 31)) != 0),
             _ => true,
@@ -390,6 +401,7 @@ fn on_anchor(
     let address = (wish == Wish::Artefacts).then(|| href.clone());
     state.found.anchors.push(Anchor {
         href,
+        face: Face::of(html, &place),
         inside: place.end,
         opt_outs: opt_outs.into(),
         is_quoted,
@@ -417,7 +429,6 @@ fn opt_out_of(html: &[u8], attribute: &Attribute<'_>) -> Option<(Range<usize>, S
             let end = match value {
                 None => name.end,
                 Some(value) => match html.get(value.end) {
-        face: Face::of(html, &place),
                     Some(b'"' | b'\'') => value.end + 1,
                     _ => value.end,
                 },
@@ -430,6 +441,9 @@ fn opt_out_of(html: &[u8], attribute: &Attribute<'_>) -> Option<(Range<usize>, S
 
 fn on_text(state: &Shared, wish: Wish, chunk: &TextChunk<'_>) -> HandlerResult {
     let mut state = state.borrow_mut();
+    if wish == Wish::Words && state.closed_ground > 0 {
+        return Ok(());
+    }
     if chunk.text_type() == lol_html::html_content::TextType::Data {
         let place = chunk.source_location().bytes();
         let text = chunk.as_str();
@@ -441,9 +455,6 @@ fn on_text(state: &Shared, wish: Wish, chunk: &TextChunk<'_>) -> HandlerResult {
         }
         match state.found.texts.last_mut() {
             Some(last) if last.end == place.start => last.end = place.end,
-    if wish == Wish::Words && state.closed_ground > 0 {
-        return Ok(());
-    }
             Some(last) if last.end > place.start => {}
             _ => state.found.texts.push(place),
         }

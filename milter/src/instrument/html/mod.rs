@@ -174,7 +174,8 @@ impl HtmlEdit {
             return refuse(LinkReason::Ambiguous);
         }
         let Some(ordinal) = session.next() else {
-            return refuse(LinkReason::TooMany);
+            // Of so many nobody reads more.
+            return left_alone("", "", LinkReason::TooMany);
         };
         let url = session.url(ordinal, &destination);
         let url = attribute_value(url, &part.text, place);
@@ -278,7 +279,6 @@ fn content_of(html: &[u8], inside: usize) -> Cow<'_, [u8]> {
     octets
 }
 
-            break;
 /// Reads a destination as browsers do: entities decoded once, blanks around it dropped.
 pub(crate) fn destination_of(raw: &str) -> Cow<'_, str> {
     let is_blank = |c: char| c <= ' ';
@@ -300,6 +300,7 @@ fn unescape(raw: &str) -> Cow<'_, str> {
     let (mut rest, mut place) = (raw, Some(first));
     while let Some(at) = place {
         let Some((before, after)) = rest.split_at_checked(at) else {
+            break;
         };
         let Some(after) = after.strip_prefix("&amp;") else {
             return htmlize::unescape_attribute(raw);
