@@ -15,6 +15,7 @@
 
 pub mod artefacts;
 pub mod axe;
+pub mod bars;
 pub mod browser;
 pub mod clicks;
 pub mod cpu;

@@ -12,7 +12,7 @@
 
 use std::{
     io::Write,
-    process::Command,
+    process::{Command, ExitCode},
     rc::Rc,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
@@ -21,6 +21,7 @@ use std::{
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use common::{ids::MessageId, keys::KeyRing, tracking_url};
 use harness::{
+    bars::Bars,
     cpu::{self, Family},
     database::Database,
     installation::Installation,
@@ -42,19 +43,19 @@ const LOAD: usize = 1;
 /// Longer than a load lasts, so that settling is measured by itself.
 const SETTLE: &str = "5s";
 
-fn main() {
+fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
     if let [_, verb, url, port] = arguments.as_slice()
         && verb == "naive"
     {
         serve_naively(url, port.parse().unwrap());
-        return;
+        return ExitCode::SUCCESS;
     }
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap()
-        .block_on(bench());
+        .block_on(bench())
 }
 
 /// A server that is measured.
@@ -74,9 +75,11 @@ enum Work {
     RecordsAndSettles,
 }
 
-async fn bench() {
+async fn bench() -> ExitCode {
+    let mut bars = Bars::default();
     if !programs::are_here(&[programs::Program::PostgreSql]) {
-        return;
+        bars.unmeasured("everything: PostgreSQL is not installed");
+        return bars.end();
     }
     cpu::pin(std::process::id(), SERVERS);
     let database = Database::start_alone().await;
@@ -112,6 +115,8 @@ async fn bench() {
             family: Family::of(nginx.id()),
             work: Work::Nothing,
         });
+    } else {
+        bars.unmeasured("the pixel beside nginx: it is not installed");
     }
     contenders.push(Contender {
         name: "naive",
@@ -123,15 +128,8 @@ async fn bench() {
     contenders.extend([ours("pixel", &pixels), ours("link", &links)]);
     cpu::pin(std::process::id(), LOAD);
 
-    println!(
-        "CPU for each answer, µs; one write that is on the disk costs {:.1}",
-        durable_write(&scratch)
-    );
-    println!(
-        "contender connections   total = server + database + settling   p50 ms  p99 ms   req/s  × nginx  naive ÷"
-    );
+    print_head(&scratch);
     let mut answered = 0;
-    let mut bars = Bars::default();
     for connections in [Connections::Kept, Connections::Fresh] {
         for count in [1, 64, 256] {
             let mut costs: Vec<(&str, Cost)> = Vec::new();
@@ -143,14 +141,27 @@ async fn bench() {
                 costs.push((contender.name, cost));
                 print_row(connections, count, &costs);
             }
-            bars.judge(connections, count, &costs);
+            judge(&mut bars, connections, count, &costs);
         }
     }
     let memory = Family::of(collector.id()).resident() / 1024;
-    bars.add("memory of the collector", memory as f64, 150.0, "MiB");
+    let what = "memory of the collector, MiB";
+    bar(&mut bars, what, memory as f64, 150.0);
     let stored = database.count("SELECT count(*) FROM hits", &[]).await;
     println!("{answered} hits answered, {stored} stored");
-    bars.print();
+    let share = stored as f64 / answered.max(1) as f64;
+    bars.at_least("share of the answered hits that is stored", share, 1.0);
+    bars.end()
+}
+
+fn print_head(scratch: &Scratch) {
+    println!(
+        "CPU for each answer, µs; one write that is on the disk costs {:.1}",
+        durable_write(scratch)
+    );
+    println!(
+        "contender connections   total = server + database + settling   p50 ms  p99 ms   req/s  × nginx  naive ÷"
+    );
 }
 
 /// Returns the paths in the order in which they are requested.
@@ -276,53 +287,43 @@ fn total(costs: &[(&str, Cost)], wanted: &str) -> Option<f64> {
         .map(|(_, cost)| cost.total())
 }
 
-/// What was promised, and whether it is kept.
-#[derive(Default)]
-struct Bars {
-    lines: Vec<String>,
+fn judge(bars: &mut Bars, connections: Connections, count: usize, costs: &[(&str, Cost)]) {
+    let name = format!("{count} {}", named(connections));
+    let Some(pixel) = total(costs, "pixel") else {
+        return;
+    };
+    if let Some(nginx) = total(costs, "nginx") {
+        bar(
+            bars,
+            &format!("pixel at {name}, × nginx"),
+            pixel / nginx,
+            4.0,
+        );
+    }
+    if let Some(naive) = total(costs, "naive") {
+        let what = format!("pixel at {name}, share of naive");
+        bar(bars, &what, pixel / naive, 0.2);
+    }
+    if let Some(link) = total(costs, "link") {
+        bar(bars, &format!("link at {name}, × pixel"), link / pixel, 1.3);
+    }
+    let ours = costs
+        .iter()
+        .filter(|(name, _)| ["pixel", "link"].contains(name));
+    for (contender, cost) in ours.filter(|_| count == 64) {
+        let slow = cost.outcome.percentile(99).as_secs_f64() * 1e3;
+        bar(
+            bars,
+            &format!("{contender} at {name}, p99 in ms"),
+            slow,
+            50.0,
+        );
+    }
 }
 
-impl Bars {
-    fn judge(&mut self, connections: Connections, count: usize, costs: &[(&str, Cost)]) {
-        let name = format!("{count} {}", named(connections));
-        let Some(pixel) = total(costs, "pixel") else {
-            return;
-        };
-        if let Some(nginx) = total(costs, "nginx") {
-            self.add(&format!("pixel at {name}, × nginx"), pixel / nginx, 4.0, "");
-        }
-        if let Some(naive) = total(costs, "naive") {
-            self.add(
-                &format!("pixel at {name}, share of naive"),
-                pixel / naive,
-                0.2,
-                "",
-            );
-        }
-        if let Some(link) = total(costs, "link") {
-            self.add(&format!("link at {name}, × pixel"), link / pixel, 1.3, "");
-        }
-        let ours = costs
-            .iter()
-            .filter(|(name, _)| ["pixel", "link"].contains(name));
-        for (contender, cost) in ours.filter(|_| count == 64) {
-            let slow = cost.outcome.percentile(99).as_secs_f64() * 1e3;
-            self.add(&format!("{contender} at {name}, p99"), slow, 50.0, "ms");
-        }
-    }
-
-    fn add(&mut self, what: &str, value: f64, most: f64, unit: &str) {
-        let verdict = if value <= most { "met" } else { "missed" };
-        self.lines.push(format!(
-            "{verdict:7} {what}: {value:.2} {unit} (at most {most} {unit})"
-        ));
-    }
-
-    fn print(&self) {
-        for line in &self.lines {
-            println!("{}", line.replace(" )", ")"));
-        }
-    }
+fn bar(bars: &mut Bars, what: &str, value: f64, most: f64) {
+    let word = bars.at_most(what, value, most);
+    println!("{word:6} {what}: {value:.2} (at most {most})");
 }
 
 /// Returns what it costs to append a short record to a file and to wait until it is on the disk: the least that a hit

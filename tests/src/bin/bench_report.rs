@@ -6,7 +6,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a benchmark ends where a step fails")]
 
-use std::time::{Duration, Instant};
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use chrono::{TimeDelta, Utc};
 use collector::auth::secret;
@@ -20,7 +23,7 @@ use common::{
     ids::{ControllerId, MessageId, UserId},
 };
 use harness::{
-    cpu::Family, database::Database, installation::Installation, programs, web::Visitor,
+    bars::Bars, cpu::Family, database::Database, installation::Installation, programs, web::Visitor,
 };
 use tokio_postgres::Client;
 use uuid::{NoContext, Timestamp, Uuid};
@@ -37,9 +40,11 @@ const TURNS: usize = 6;
 const ASKED: usize = 400;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() {
+async fn main() -> ExitCode {
+    let mut bars = Bars::default();
     if !programs::are_here(&[programs::Program::PostgreSql]) {
-        return;
+        bars.unmeasured("everything: PostgreSQL is not installed");
+        return bars.end();
     }
     let hits: usize = std::env::var("FAIRTRACK_BENCH_HITS")
         .ok()
@@ -58,33 +63,23 @@ async fn main() {
     let users = users(&client).await;
     let mut connection = db::connect(database.url()).await.unwrap();
     let query = time_query(&users, &mut connection).await;
-    bar(
-        "report query, 50 messages with counts: p50",
-        middle(query),
-        1.0,
-        "ms",
-    );
+    let what = "report query, 50 messages with counts: p50, ms";
+    bar(&mut bars, what, middle(query), 1.0);
     let page = time_page(&database, &client, &users).await;
-    bar("whole report page: p50", middle(page), 15.0, "ms");
+    bar(&mut bars, "whole report page: p50, ms", middle(page), 15.0);
 
     let empty = database.beside().await;
     fill(&empty.connect().await, FRESH, 0).await;
     let share = insert_rates(&empty, &database).await;
-    println!(
-        "{} share of the insert rate of an empty table: {share:.2} (at least 0.75)",
-        verdict(share >= 0.75)
-    );
+    let what = "share of the insert rate of an empty table";
+    let word = bars.at_least(what, share, 0.75);
+    println!("{word:6} {what}: {share:.2} (at least 0.75)");
+    bars.end()
 }
 
-fn verdict(is_met: bool) -> &'static str {
-    if is_met { "met   " } else { "missed" }
-}
-
-fn bar(what: &str, value: f64, most: f64, unit: &str) {
-    println!(
-        "{} {what}: {value:.2} {unit} (below {most} {unit})",
-        verdict(value < most)
-    );
+fn bar(bars: &mut Bars, what: &str, value: f64, most: f64) {
+    let word = bars.at_most(what, value, most);
+    println!("{word:6} {what}: {value:.2} (at most {most})");
 }
 
 /// Makes users, messages of the last 60 days, consent, and hits in the hours after each message.

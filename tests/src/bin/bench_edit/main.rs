@@ -5,7 +5,7 @@
 //! take turns, several times, and the least of each counts: whatever else the machine does can only add. Times depend
 //! on the machine; ratios hardly do.
 //!
-//! `bench_edit alone limit|edit|checked SIZE ENCODING COUNT` runs one of them alone, for a profiler.
+//! `bench_edit alone floor|limit|edit|checked SIZE ENCODING COUNT` runs one of them alone, for a profiler.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark ends where a step fails")]
 
@@ -14,9 +14,10 @@ mod memory;
 mod messages;
 mod peers;
 
-use std::{hint::black_box, time::Duration};
+use std::{hint::black_box, process::ExitCode, time::Duration};
 
 use common::{config::Config, ids::MessageId, keys::KeyRing, language::Language};
+use harness::bars::Bars;
 use milter::{
     control::Links,
     instrument::{Plan, edit_unchecked, instrument},
@@ -26,7 +27,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use uuid::Uuid;
 
 use self::{
-    limit::Handlers,
+    limit::Places,
     messages::{Encoding, Sample},
     peers::{Peer, Peers, Taken},
 };
@@ -36,37 +37,45 @@ const TURNS: usize = 9;
 
 const SIZES: [(&str, usize); 3] = [("10 KB", 10_000), ("100 KB", 100_000), ("1 MB", 1_000_000)];
 
-fn main() {
+fn main() -> ExitCode {
+    let mut bars = Bars::default();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match *words.as_slice() {
-        ["memory", file] => memory::tell(file),
+        ["memory", file] => {
+            memory::tell(file);
+            return ExitCode::SUCCESS;
+        }
         ["alone", what, size, encoding, count] => {
             let sample = Sample::new(size.parse().unwrap(), Encoding::named(encoding).unwrap());
             let ours = Ours::new(&sample);
             for _ in 0..count.parse().unwrap() {
                 match what {
-                    "limit" => ours.limit(Handlers::Same),
+                    "floor" => ours.limit(Places::LinksAndEnd),
+                    "limit" => ours.limit(Places::All),
                     "edit" => ours.edit(),
                     _ => ours.checked(),
                 }
             }
+            return ExitCode::SUCCESS;
         }
         _ => {
-            compare();
-            memory::compare();
+            compare(&mut bars);
+            memory::compare(&mut bars);
         }
     }
+    bars.end()
 }
 
-fn compare() {
-    let peers = Peers::find();
+fn compare(bars: &mut Bars) {
+    let peers = Peers::find(bars);
     println!("CPU for each message, in microseconds, and ratios with their bars");
     for (name, size) in SIZES {
         for encoding in Encoding::ALL {
             let sample = Sample::new(size, encoding);
             let costs = Costs::measure(&sample, &peers);
-            costs.print(&format!("{name} {}", encoding.name()), encoding, size);
+            let title = format!("{name} {}", encoding.name());
+            costs.print(&title, encoding, size, bars);
         }
     }
 }
@@ -89,8 +98,8 @@ impl<'a> Ours<'a> {
         }
     }
 
-    fn limit(&self, handlers: Handlers) {
-        black_box(limit::edit(black_box(self.sample), handlers));
+    fn limit(&self, places: Places) {
+        black_box(limit::edit(black_box(self.sample), places));
     }
 
     fn edit(&self) {
@@ -115,8 +124,8 @@ impl<'a> Ours<'a> {
 
 /// The least of each contender, in microseconds.
 struct Costs {
-    /// Links only.
-    links: f64,
+    /// The limit, with links and the end of the body alone.
+    floor: f64,
     limit: f64,
     edit: f64,
     checked: f64,
@@ -127,7 +136,7 @@ impl Costs {
     fn measure(sample: &Sample, peers: &Peers) -> Self {
         let ours = Ours::new(sample);
         let mut costs = Self {
-            links: f64::INFINITY,
+            floor: f64::INFINITY,
             limit: f64::INFINITY,
             edit: f64::INFINITY,
             checked: f64::INFINITY,
@@ -140,8 +149,8 @@ impl Costs {
                 let taken = time_of(UsageWho::RUSAGE_SELF, || (0..count).for_each(|_| run()));
                 *cost = cost.min(micros(taken) / count as f64);
             };
-            least(&mut costs.links, &|| ours.limit(Handlers::LinksOnly));
-            least(&mut costs.limit, &|| ours.limit(Handlers::Same));
+            least(&mut costs.floor, &|| ours.limit(Places::LinksAndEnd));
+            least(&mut costs.limit, &|| ours.limit(Places::All));
             least(&mut costs.edit, &|| ours.edit());
             least(&mut costs.checked, &|| ours.checked());
             for (peer, taken) in &mut costs.peers {
@@ -151,19 +160,23 @@ impl Costs {
         costs
     }
 
-    fn print(&self, title: &str, encoding: Encoding, size: usize) {
+    fn print(&self, title: &str, encoding: Encoding, size: usize, bars: &mut Bars) {
         println!("\n{title}");
-        let row = |name: &str, cost: f64, rest: &str| println!("  {name:28} {cost:10.1}   {rest}");
-        row("locate links only, copy", self.links, "");
-        row("locate, copy (the limit)", self.limit, "");
+        let row = |name: &str, cost: f64, rest: &str| println!("  {name:40} {cost:10.1}   {rest}");
         let (bar, what) = match encoding {
-            Encoding::EightBit => (1.3, "locating and copying"),
-            Encoding::Base64 | Encoding::QuotedPrintable => (1.5, "decode, locate, encode"),
+            Encoding::EightBit => (1.3, "locate, copy"),
+            Encoding::Base64 | Encoding::QuotedPrintable => (1.5, "decode, locate, copy, encode"),
         };
+        row(
+            &format!("{what}: links and end alone"),
+            self.floor,
+            &format!("the edit takes {:.2} of it", self.edit / self.floor),
+        );
+        row(&format!("the limit: {what}"), self.limit, "");
         row(
             "edit",
             self.edit,
-            &verdict(self.edit / self.limit, bar, what),
+            &verdict(bars, title, self.edit / self.limit, bar, "the limit"),
         );
         let share = (self.checked - self.edit) / self.checked * 100.0;
         row(
@@ -178,15 +191,16 @@ impl Costs {
             let rest = if size > 100_000 {
                 format!("we take {ratio:.2} of it")
             } else {
-                verdict(ratio, peer.bar(), &format!("{}, with check", peer.name()))
+                let what = format!("{}, with check", peer.name());
+                verdict(bars, title, ratio, peer.bar(), &what)
             };
             row(peer.name(), cost, &rest);
         }
     }
 }
 
-fn verdict(ratio: f64, bar: f64, what: &str) -> String {
-    let word = if ratio <= bar { "met" } else { "MISSED" };
+fn verdict(bars: &mut Bars, title: &str, ratio: f64, bar: f64, what: &str) -> String {
+    let word = bars.at_most(&format!("{title}, of {what}"), ratio, bar);
     format!("{ratio:.2} of {what}, at most {bar}: {word}")
 }
 

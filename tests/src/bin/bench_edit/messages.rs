@@ -133,8 +133,8 @@ fn in_base64(html: &str) -> Vec<u8> {
     lines
 }
 
-/// Encodes in lines of at most 76 characters; also what the limit ends with.
-pub(crate) fn in_quoted_printable(text: &[u8]) -> Vec<u8> {
+/// Encodes in lines of at most 76 characters.
+fn in_quoted_printable(text: &[u8]) -> Vec<u8> {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let mut out = Vec::with_capacity(text.len() * 5 / 4);
     let mut column = 0;

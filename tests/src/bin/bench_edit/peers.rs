@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use harness::{programs, scratch::Scratch};
+use harness::{bars::Bars, programs, scratch::Scratch};
 use nix::sys::resource::UsageWho;
 
 use super::{
@@ -72,14 +72,14 @@ pub(crate) struct Peers {
 
 impl Peers {
     /// Looks for them; says which are missing.
-    pub(crate) fn find() -> Self {
+    pub(crate) fn find(bars: &mut Bars) -> Self {
         let scratch = Scratch::new("peers");
         let mut here = Vec::new();
         for peer in Peer::ALL {
             if peer.is_here() {
                 here.push(peer);
             } else {
-                println!("skipped {}: it is not installed", peer.name());
+                bars.unmeasured(&format!("{}: it is not installed", peer.name()));
             }
         }
         Self {
