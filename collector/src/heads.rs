@@ -5,9 +5,8 @@
 //! Whoever may write the database could rewrite a whole log and its chain; they could not make the heads agree.
 
 use std::{
-    fs::{self, File},
-    io::{self, BufRead, BufReader, Write},
-    os::unix::fs::OpenOptionsExt,
+    fs::File,
+    io::{self, BufRead, BufReader},
     path::PathBuf,
 };
 
@@ -20,6 +19,8 @@ use common::{
     keys::KeyRing,
 };
 use serde_json::{Value, json};
+
+use crate::journal::file;
 
 const CONTEXT: &str = "fairtrack 2026-11 chain heads";
 
@@ -170,16 +171,6 @@ fn seal(head: &Value, keys: &KeyRing) -> String {
 }
 
 fn append(config: &Config, heads: &[Value]) -> io::Result<()> {
-    let path = path(config);
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let mut file = fs::OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(path)?;
     let lines: String = heads.iter().map(|head| format!("{head}\n")).collect();
-    file.write_all(lines.as_bytes())?;
-    file.sync_all()
+    file::append_text(&path(config), lines.into_bytes())
 }

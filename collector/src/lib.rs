@@ -15,6 +15,7 @@ pub mod heads;
 pub mod health;
 pub mod ingest;
 pub mod jobs;
+pub mod journal;
 pub mod layout;
 pub mod limits;
 pub mod listeners;

@@ -28,7 +28,8 @@ CREATE TABLE erasures (
     address_hash bytea,
     PRIMARY KEY (controller_id, subject_ref)
 );
-COMMENT ON TABLE erasures IS 'Subjects who were erased, to be erased again after a restore; names nobody';
+COMMENT ON TABLE erasures IS 'Subjects of whom nothing else is kept, to be erased again after a restore; names nobody';
+COMMENT ON COLUMN erasures.subject_ref IS 'The random name that the person had; where nobody was stored, one for the hash alone';
 COMMENT ON COLUMN erasures.address_hash IS 'The keyed hash that went to suppressions; NULL where the person refused that';
 
 CREATE TABLE acts (

@@ -332,21 +332,13 @@ async fn erasure_waits_for_no_other_controller() {
 
     let erased = connection
         .transaction(async |connection| {
-            let subject = SubjectRef(sample.subject);
-            let (hash, suppression) = ([7; 32], Suppression::Keep);
-            erasures::erase(
-                &example(),
-                subject,
-                &hash,
-                suppression,
-                Utc::now(),
-                connection,
-            )
-            .await
+            let (people, hash) = ([sample.subject], [7; 32]);
+            let keep = Suppression::Keep;
+            erasures::erase(&example(), &people, &hash, keep, Utc::now(), connection).await
         })
         .await;
 
-    assert_eq!(erased.unwrap().len(), 1);
+    assert_eq!(erased.unwrap().people, 1);
     let left = "SELECT count(*) FROM messages";
     assert_eq!(database.count(left, &[]).await, 0);
 }

@@ -2,17 +2,20 @@
 //! `fairtrackctl user`: who may use Fairtrack.
 
 use anyhow::{Context as _, bail};
+use chrono::Utc;
 use clap::{Args, Subcommand};
 use common::{
     config::{Config, Controller},
     db::{
-        DbError, Transactions, controllers,
+        DbError, Transactions, acts, controllers,
         users::{self, User},
     },
 };
 use serde::Serialize;
+use serde_json::json;
 
-use super::{Context, connect};
+use super::{Context, connect, consent::account};
+use crate::journal;
 
 /// What to do with users.
 #[derive(Subcommand)]
@@ -66,7 +69,7 @@ pub async fn run(command: &Command, context: &Context) -> anyhow::Result<()> {
     let shown = match command {
         Command::Add(Add { login, admin }) => {
             let (controller, login) = login.resolve(&config)?;
-            controllers::save(&config.controllers, chrono::Utc::now(), &mut connection).await?;
+            controllers::save(&config.controllers, Utc::now(), &mut connection).await?;
             users::find_or_create(&controller.id, &login, &mut connection).await?;
             users::enable(&controller.id, &login, true, &mut connection).await?;
             if *admin {
@@ -85,14 +88,22 @@ pub async fn run(command: &Command, context: &Context) -> anyhow::Result<()> {
         }
         Command::Erase(login) => {
             let (controller, login) = login.resolve(&config)?;
-            let is_found = connection
-                .transaction(async |connection| -> Result<bool, DbError> {
-                    Ok(users::erase(&controller.id, &login, connection).await?)
+            let id = &controller.id;
+            let user = users::find(id, &login, &mut connection).await?;
+            let user = user
+                .with_context(|| format!("no user \"{login}\""))?
+                .user_id();
+            let now = Utc::now();
+            connection
+                .transaction(async |connection| {
+                    users::erase(id, user, now, connection).await?;
+                    let detail = json!({"user": user.0});
+                    let act = "account-erased";
+                    acts::append(id, &account(), act, detail, now, connection).await?;
+                    Ok::<_, DbError>(())
                 })
                 .await?;
-            if !is_found {
-                bail!("no user \"{login}\"");
-            }
+            journal::write_account(&config, id, user, now).await;
             Vec::new()
         }
         Command::List => users::all(&mut connection).await?,

@@ -5,6 +5,7 @@ mod covered;
 mod digest;
 mod heads;
 mod hints;
+mod journal;
 mod judge;
 mod look;
 mod news;
@@ -38,6 +39,7 @@ pub fn start(
     jobs.spawn(registration::register(state.clone()));
     jobs.spawn(retention::run_daily(state.clone()));
     jobs.spawn(heads::run_daily(state.clone()));
+    jobs.spawn(journal::run_daily(state.clone()));
     jobs.spawn(settle::run(state.clone(), alarm, Arc::clone(metrics)));
     jobs.spawn(digest::run(state.clone()));
     jobs.spawn(webhooks::run(state.clone()));

@@ -26,11 +26,10 @@ use super::{
     claim::Claim,
     desk::{self, Order, Whom},
     form::{Choice, Form},
-    journal,
     message_show::{self, Found, StandsFor, look_up},
     page::{self, Frame, Plain},
 };
-use crate::state::State;
+use crate::{journal, state::State};
 
 /// Takes the form, or the one-click withdrawal.
 pub async fn message_save(
@@ -96,12 +95,14 @@ async fn act(
                 _ if stops_all || form.says("act", "stop-message") => {
                     let mut connection = state.db.get().await?;
                     let id = &found.controller.id;
-                    connection
+                    let is_new = connection
                         .transaction(async |connection| {
                             withdrawals::stop_message(id, message_id, now, connection).await
                         })
                         .await?;
-                    journal::write_stop(&state.config, id, message_id, now);
+                    if is_new {
+                        journal::write_stop(&state.config, id, message_id, now).await;
+                    }
                     Ok(said(found, request, |words| words.done_stopped_message))
                 }
                 _ => Ok(asks_again(found, request, state)),
@@ -203,7 +204,7 @@ async fn refuse(
             choose::record(books, subject, choice, circumstances, now, connection).await
         })
         .await?;
-    journal::write_refusals(books, &entries, &mut connection).await?;
+    journal::write_statements(books, &entries, &mut connection).await;
     Ok(entries)
 }
 

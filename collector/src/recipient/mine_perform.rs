@@ -8,7 +8,7 @@ use common::{
     db::{
         Connection, DbError, QueryError, Transactions,
         consent_events::{AppendError, Recorded},
-        erasures::{self, Erasure, Suppression},
+        erasures::{self, Erased, Suppression},
         recipient_links, standings, subjects, suppressions,
     },
     language::Language,
@@ -20,13 +20,12 @@ use super::{
     claim::withdrawal_url,
     document::{self, About, Depth},
     form::Choice,
-    journal,
     mine_show::{self, Person},
     notice::Notice,
     page::{self, Frame, Plain},
     words::{Words, fill},
 };
-use crate::{mail::Outgoing, state::State};
+use crate::{journal, mail::Outgoing, state::State};
 
 /// How the right to act was proved.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -94,20 +93,7 @@ pub async fn perform(
             change(whose, &act, language, state, now, connection).await
         })
         .await?;
-    let id = &person.controller.id;
-    let erased = match changed {
-        Changed::Chosen(entries) => {
-            let books = books(&person, state);
-            journal::write_refusals(books, &entries, &mut connection).await?;
-            Vec::new()
-        }
-        Changed::Erased(erased) => erased,
-        Changed::Frozen(frozen) => {
-            journal::write_restriction(&state.config, id, person.subject, frozen, now);
-            Vec::new()
-        }
-        Changed::Nothing => Vec::new(),
-    };
+    write_down(&person, &changed, state, now, &mut connection).await;
     drop(connection);
     if proof == Proof::Link {
         person.link.used_at = Some(now);
@@ -118,11 +104,7 @@ pub async fn perform(
             let document = gather(&person, depth, state, now).await?;
             Ok(downloaded(&document, depth, format))
         }
-        Act::Erase(suppression) => {
-            let hash = standings::suppression_hash(&state.keys, &person.address);
-            journal::write_erasures(books(&person, state), &erased, &hash, suppression, now);
-            Ok(forgotten(&person, suppression, request))
-        }
+        Act::Erase(suppression) => Ok(forgotten(&person, suppression, request)),
         Act::Freeze => more(&person, request, state, now, |words| words.done_frozen).await,
         Act::See => {
             let document = gather(&person, Depth::Everything, state, now).await?;
@@ -137,7 +119,7 @@ pub async fn perform(
 /// What was changed in the database.
 enum Changed {
     Chosen(Vec<Recorded>),
-    Erased(Vec<Erasure>),
+    Erased(Erased, Suppression),
     Frozen(bool),
     Nothing,
 }
@@ -180,15 +162,44 @@ async fn change(
         }
         Act::Erase(suppression) => {
             let id = &controller.id;
-            let erased = erasures::erase(id, subject, &hash, *suppression, now, connection).await?;
-            Ok(Changed::Erased(erased))
+            let base = person.address.base();
+            let people = subjects::of_base(id, &base, connection).await?;
+            let erased = erasures::erase(id, &people, &hash, *suppression, now, connection).await?;
+            Ok(Changed::Erased(erased, *suppression))
         }
         Act::Freeze | Act::Unfreeze => {
             let frozen = *act == Act::Freeze;
-            subjects::restrict(&controller.id, subject, frozen, connection).await?;
-            Ok(Changed::Frozen(frozen))
+            let id = &controller.id;
+            let is_new = subjects::restrict(id, subject, frozen, connection).await?;
+            Ok(if is_new {
+                Changed::Frozen(frozen)
+            } else {
+                Changed::Nothing
+            })
         }
         Act::Download(..) | Act::See => Ok(Changed::Nothing),
+    }
+}
+
+/// Puts what was changed into the journal.
+async fn write_down(
+    person: &Person<'_>,
+    changed: &Changed,
+    state: &State,
+    now: DateTime<Utc>,
+    connection: &mut Connection,
+) {
+    let books = books(person, state);
+    let hash = standings::suppression_hash(&state.keys, &person.address);
+    match changed {
+        Changed::Chosen(entries) => journal::write_statements(books, entries, connection).await,
+        Changed::Erased(erased, suppression) => {
+            journal::write_erasure(books, erased, &hash, *suppression, now).await;
+        }
+        Changed::Frozen(frozen) => {
+            journal::write_restriction(books, person.subject, &hash, *frozen, now).await;
+        }
+        Changed::Nothing => {}
     }
 }
 

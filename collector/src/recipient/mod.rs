@@ -10,7 +10,6 @@ pub mod claim;
 pub mod desk;
 pub mod document;
 pub mod form;
-pub mod journal;
 pub mod mailed;
 pub mod message_save;
 pub mod message_show;

@@ -2,11 +2,13 @@
 //! Deleting the own account: everything that is kept of a user goes at once, but for what a recipient wants kept.
 
 use actix_web::{HttpResponse, web::Data};
+use chrono::Utc;
 use common::db::{DbError, Transactions, users};
 
 use crate::{
     auth::{CheckedForm, Nothing, end_cookie},
     failure::Failure,
+    journal,
     page::see,
     state::State,
 };
@@ -22,12 +24,14 @@ pub async fn delete(
 ) -> Result<HttpResponse, Failure> {
     let current = form.current;
     let mut connection = state.db.get().await?;
+    let (id, user, now) = (current.controller_id(), current.user.user_id(), Utc::now());
     connection
-        .transaction(async |connection| -> Result<(), DbError> {
-            users::erase(current.controller_id(), &current.user.login, connection).await?;
-            Ok(())
+        .transaction(async |connection| {
+            users::erase(id, user, now, connection).await?;
+            Ok::<_, DbError>(())
         })
         .await?;
+    journal::write_account(&state.config, id, user, now).await;
     let mut answer = see("/sign-in");
     answer
         .add_cookie(&end_cookie(&current.controller))

@@ -141,17 +141,34 @@ pub async fn by_user_since(
         .await
 }
 
-/// Forgets that an address was asked: part of an erasure.
+/// Forgets that an address was asked, and returns the names of the requests: part of an erasure.
 pub async fn forget(
     controller: &ControllerId,
     address_hash: &[u8],
+    connection: &mut Connection,
+) -> QueryResult<Vec<Uuid>> {
+    diesel::delete(consent_requests::table)
+        .filter(
+            consent_requests::controller_id
+                .eq(controller.as_str())
+                .and(consent_requests::address_hash.eq(address_hash)),
+        )
+        .returning(consent_requests::request_id)
+        .get_results(connection)
+        .await
+}
+
+/// Forgets requests by their names: where the address is not known any more.
+pub async fn forget_named(
+    controller: &ControllerId,
+    names: &[Uuid],
     connection: &mut Connection,
 ) -> QueryResult<usize> {
     diesel::delete(consent_requests::table)
         .filter(
             consent_requests::controller_id
                 .eq(controller.as_str())
-                .and(consent_requests::address_hash.eq(address_hash)),
+                .and(consent_requests::request_id.eq_any(names)),
         )
         .execute(connection)
         .await

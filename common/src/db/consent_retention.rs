@@ -6,11 +6,12 @@
 use chrono::{DateTime, Utc};
 use diesel::{
     QueryResult, QueryableByName,
-    sql_types::{BigInt, Timestamptz},
+    sql_types::{BigInt, Text, Timestamptz, Uuid as SqlUuid},
 };
 use diesel_async::RunQueryDsl;
 
 use super::Connection;
+use crate::ids::{ControllerId, UserId};
 
 /// Rows of a table that are over. In a condition, `$1` is now and `$2` the moment before which proof is over.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -127,22 +128,43 @@ pub async fn keep_withdrawal_keys(
     now: DateTime<Utc>,
     connection: &mut Connection,
 ) -> QueryResult<usize> {
-    diesel::sql_query(KEEP_KEYS)
-        .bind::<Timestamptz, _>(messages_before)
+    diesel::sql_query(keep_keys("message.sent_at < $2"))
         .bind::<Timestamptz, _>(now)
+        .bind::<Timestamptz, _>(messages_before)
         .execute(connection)
         .await
 }
 
-const KEEP_KEYS: &str = "
+/// Does the same for the messages of a user who is about to go.
+pub(super) async fn keep_withdrawal_keys_of(
+    controller: &ControllerId,
+    user: UserId,
+    now: DateTime<Utc>,
+    connection: &mut Connection,
+) -> QueryResult<usize> {
+    diesel::sql_query(keep_keys(
+        "message.controller_id = $2 AND message.user_id = $3 AND NOT message.frozen",
+    ))
+    .bind::<Timestamptz, _>(now)
+    .bind::<Text, _>(controller.as_str())
+    .bind::<SqlUuid, _>(user.0)
+    .execute(connection)
+    .await
+}
+
+fn keep_keys(going: &str) -> String {
+    format!(
+        "
 INSERT INTO withdrawal_keys (controller_id, message_id, subject_ref, user_id)
 SELECT message.controller_id, message.id, (array_agg(recipient.subject_ref))[1], message.user_id
 FROM messages message JOIN message_recipients recipient
     ON recipient.controller_id = message.controller_id AND recipient.message_id = message.id
-WHERE message.sent_at < $1 AND message.reason IS NULL
+WHERE {going} AND message.reason IS NULL
 GROUP BY message.controller_id, message.id
 HAVING count(*) = 1 AND EXISTS (
     SELECT FROM consent_events event
     WHERE event.controller_id = message.controller_id AND event.subject_ref = (array_agg(recipient.subject_ref))[1]
-        AND event.state = 'granted' AND (event.expires_at IS NULL OR event.expires_at > $2))
-ON CONFLICT DO NOTHING";
+        AND event.state = 'granted' AND (event.expires_at IS NULL OR event.expires_at > $1))
+ON CONFLICT DO NOTHING"
+    )
+}

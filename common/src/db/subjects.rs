@@ -59,7 +59,46 @@ pub async fn get(
     Ok(found.and_then(|(address, restricted)| Some((Address::parse(&address)?, restricted))))
 }
 
-/// Freezes a subject's data, or sets it free: messages to the subject are hidden from their senders, or shown again.
+/// Returns the names of everybody whose address has that base.
+pub async fn of_base(
+    controller: &ControllerId,
+    base: &Address,
+    connection: &mut Connection,
+) -> QueryResult<Vec<Uuid>> {
+    subjects::table
+        .filter(
+            subjects::controller_id
+                .eq(controller.as_str())
+                .and(subjects::base_address.eq(base.as_str())),
+        )
+        .select(subjects::subject_ref)
+        .load(connection)
+        .await
+}
+
+/// Returns the addresses of those of the subjects that exist.
+pub async fn addresses(
+    controller: &ControllerId,
+    wanted: &[Uuid],
+    connection: &mut Connection,
+) -> QueryResult<HashMap<Uuid, Address>> {
+    let found: Vec<(Uuid, String)> = subjects::table
+        .filter(
+            subjects::controller_id
+                .eq(controller.as_str())
+                .and(subjects::subject_ref.eq_any(wanted)),
+        )
+        .select((subjects::subject_ref, subjects::address))
+        .load(connection)
+        .await?;
+    Ok(found
+        .into_iter()
+        .filter_map(|(subject, address)| Some((subject, Address::parse(&address)?)))
+        .collect())
+}
+
+/// Freezes a subject's data, or sets it free: messages to the subject are hidden from their senders, or shown again. Tells
+/// whether that changes anything.
 ///
 /// Belongs into a transaction.
 pub async fn restrict(
@@ -67,11 +106,15 @@ pub async fn restrict(
     subject: SubjectRef,
     restricted: bool,
     connection: &mut Connection,
-) -> QueryResult<()> {
-    diesel::update(subjects::table.find((controller.as_str(), subject.0)))
+) -> QueryResult<bool> {
+    let known = subjects::table.find((controller.as_str(), subject.0));
+    let changed = diesel::update(known.filter(subjects::restricted.ne(restricted)))
         .set(subjects::restricted.eq(restricted))
         .execute(connection)
         .await?;
+    if changed == 0 {
+        return Ok(false);
+    }
     let messages = message_recipients::table
         .filter(
             message_recipients::controller_id
@@ -81,7 +124,8 @@ pub async fn restrict(
         .select(message_recipients::message_id)
         .load(connection)
         .await?;
-    messages::freeze(controller, &messages, connection).await
+    messages::freeze(controller, &messages, connection).await?;
+    Ok(true)
 }
 
 /// Returns up to `limit` subjects with their addresses, in the order of addresses, after one of them.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `users`: people who write mail and have an account, with their settings.
 
+use chrono::{DateTime, Utc};
 use diesel::{
     QueryResult,
     prelude::*,
@@ -10,7 +11,7 @@ use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::{
-    Connection,
+    Connection, consent_retention,
     schema::{messages, sign_in_links, users},
 };
 use crate::{
@@ -60,6 +61,11 @@ impl User {
     /// Returns the user's name within its controller.
     pub fn user_id(&self) -> UserId {
         UserId(self.id)
+    }
+
+    /// Tells whether only the row is left, because a recipient has frozen messages of an account that was erased.
+    pub fn is_erased(&self) -> bool {
+        self.login == format!("erased-{}", self.id)
     }
 
     /// Returns the controller's name.
@@ -230,24 +236,27 @@ pub async fn appoint(
 
 /// Deletes a user with everything that belongs to the account; false if there is no such user.
 ///
-/// Consent events stay: they name the account by a random number, and are the recipients' proof. Messages that a
-/// recipient has frozen stay too, under a name that says nothing, until they are set free. Belongs into a transaction.
+/// Consent events stay: they name the account by a random number, and are the recipients' proof. So does what the links
+/// in the user's messages need to withdraw a permission that may hold for others too. Messages that a recipient has frozen
+/// stay too, under a name that says nothing, until they are set free. Belongs into a transaction.
 pub async fn erase(
     controller: &ControllerId,
-    login: &str,
+    user: UserId,
+    now: DateTime<Utc>,
     connection: &mut Connection,
 ) -> QueryResult<bool> {
+    let Some(user) = get(controller, user, connection).await? else {
+        return Ok(false);
+    };
     diesel::delete(sign_in_links::table)
         .filter(
             sign_in_links::controller_id
                 .eq(controller.as_str())
-                .and(sign_in_links::login.eq(login)),
+                .and(sign_in_links::login.eq(&user.login)),
         )
         .execute(connection)
         .await?;
-    let Some(user) = find(controller, login, connection).await? else {
-        return Ok(false);
-    };
+    consent_retention::keep_withdrawal_keys_of(controller, user.user_id(), now, connection).await?;
     // From here to the end of the transaction nobody freezes a message: both wait for the same lock.
     diesel::delete(messages::table)
         .filter(

@@ -65,7 +65,7 @@ pub async fn take_effect(
 }
 
 /// Ends the recording of one message for all its recipients, and deletes what was recorded; false if there is no such
-/// message.
+/// message, or it had been ended before.
 pub async fn stop_message(
     controller: &ControllerId,
     message: MessageId,
@@ -75,7 +75,7 @@ pub async fn stop_message(
     // First the lock that ends at the commit for whoever records, then the row: all take them in this order.
     consent_events::lock(controller, connection).await?;
     let ids = lock(vec![message.0], controller, connection).await?;
-    diesel::update(messages::table)
+    let stopped = diesel::update(messages::table)
         .filter(
             messages::controller_id
                 .eq(controller.as_str())
@@ -85,8 +85,11 @@ pub async fn stop_message(
         .set(messages::stopped_at.eq(at))
         .execute(connection)
         .await?;
+    if stopped == 0 {
+        return Ok(false);
+    }
     forget(controller, &ids, &Purpose::ALL, connection).await?;
-    Ok(!ids.is_empty())
+    Ok(true)
 }
 
 /// Returns the subjects whose addresses have the same base, the subject itself included.

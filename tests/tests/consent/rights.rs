@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Rights: to see, to take along, to freeze, to be erased.
 
+use common::{address::Address, consent::chain::hex, db::standings, keys::KeyRing};
 use harness::web::Visitor;
 use serde_json::Value;
 
@@ -110,6 +111,52 @@ async fn erasure_can_leave_nothing_at_all() {
 
     assert_eq!(place.count("suppressions").await, 0);
     assert_eq!(place.count("subjects").await, 0);
+    let keys = KeyRing::read(&place.installation.keys()).unwrap();
+    let fingerprint = standings::suppression_hash(&keys, &Address::parse(&address).unwrap());
+    let fingerprint = hex(&fingerprint);
+    assert!(!place.dump().contains(&fingerprint));
+    let journal = place.installation.configuration().with_file_name("journal");
+    let journal = std::fs::read_to_string(journal.join("journal.jsonl")).unwrap();
+    assert!(journal.contains("\"erasure\"") && !journal.contains(&fingerprint));
+}
+
+/// C85: whoever writes with another tag is the same person, also where that address was never stored.
+#[tokio::test]
+async fn erasure_reaches_every_tag_of_an_address() {
+    let place = Place::open().await;
+    place.allow("ewa+news@elsewhere.example").await;
+
+    let (status, said, _) = place.ctl(&["consent", "erase", "ewa@elsewhere.example"]);
+
+    assert_eq!((status, said.contains("nothing was stored")), (0, false));
+    assert_eq!(place.count("subjects").await, 0);
+    assert!(!place.dump().contains("ewa+news"));
+}
+
+/// C52: the link in a message goes on withdrawing what was allowed to the whole organisation, also when its sender's
+/// account is gone.
+#[tokio::test]
+async fn link_in_the_message_of_an_erased_user_withdraws() {
+    let place = Place::open().await;
+    let (sample, address) = place.message().await;
+    place.allow(&address).await;
+    let login = format!("{}@example.com", sample.user);
+    let (status, _, complaint) = place.ctl(&["user", "erase", &login]);
+
+    let answer = Visitor::new()
+        .post_form(
+            &place.choices(sample.message),
+            &[("Tracking-Consent", "Withdraw")],
+        )
+        .await;
+
+    assert_eq!((status, answer.status.as_u16()), (0, 200), "{complaint}");
+    assert_eq!(place.count("messages").await, 0);
+    assert_eq!(
+        place.states().await[2..],
+        ["click withdrawn", "open withdrawn"]
+    );
+    assert!(place.ctl(&["audit", "acts"]).1.contains("account-erased"));
 }
 
 /// A message that went to others is theirs too.

@@ -6,13 +6,13 @@ use clap::Args;
 use common::db::{
     DbError, Transactions, acts,
     erasures::{self, Suppression},
-    standings, subjects, suppressions,
+    standings, subjects,
 };
 use serde::Serialize;
 use serde_json::json;
 
 use super::{Desk, Whom, account};
-use crate::{cli::Context, recipient::journal};
+use crate::{cli::Context, journal};
 
 /// Whom, and what stays.
 #[derive(Args)]
@@ -45,27 +45,17 @@ pub(super) async fn run(options: &Options, context: &Context) -> anyhow::Result<
     let now = Utc::now();
     let erased = connection
         .transaction(async |connection| {
-            let erased = match subjects::find(id, &address, connection).await? {
-                Some(subject) => {
-                    erasures::erase(id, subject, &hash, suppression, now, connection).await?
-                }
-                None => {
-                    // Nothing is stored; the wish not to be asked is kept all the same.
-                    if suppression == Suppression::Keep {
-                        suppressions::add(id, &hash, now, connection).await?;
-                    }
-                    Vec::new()
-                }
-            };
-            let refs: Vec<_> = erased.iter().map(|erasure| erasure.subject_ref).collect();
-            let detail = json!({"subjects": refs});
+            let people = subjects::of_base(id, &address.base(), connection).await?;
+            // Also where nobody is stored: the wish is kept, or what is left of it is forgotten, all the same.
+            let erased = erasures::erase(id, &people, &hash, suppression, now, connection).await?;
+            let detail = json!({"subjects": people});
             acts::append(id, &account(), "erasure", detail, now, connection).await?;
             Ok::<_, DbError>(erased)
         })
         .await?;
-    journal::write_erasures(books, &erased, &hash, suppression, now);
+    journal::write_erasure(books, &erased, &hash, suppression, now).await;
     let shown = Erased {
-        subjects: erased.len(),
+        subjects: erased.people,
         suppressed: suppression == Suppression::Keep,
     };
     context.print(&shown, |shown| {

@@ -30,7 +30,8 @@ use super::{
 };
 use crate::{
     cli::{Context, Output},
-    recipient::{choose::Books, journal},
+    journal,
+    recipient::choose::Books,
 };
 
 /// What to import.
@@ -200,7 +201,7 @@ async fn journal_since(
             return Ok(());
         };
         seq = last.seq;
-        journal::write_refusals(books, &entries, connection).await?;
+        journal::write_statements(books, &entries, connection).await;
     }
 }
 

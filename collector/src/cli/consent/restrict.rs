@@ -4,11 +4,11 @@
 use anyhow::Context as _;
 use chrono::Utc;
 use clap::Args;
-use common::db::{DbError, Transactions, acts, consent_events, subjects};
+use common::db::{DbError, Transactions, acts, consent_events, standings, subjects};
 use serde_json::json;
 
 use super::{Desk, Whom, account, show};
-use crate::{cli::Context, recipient::journal};
+use crate::{cli::Context, journal};
 
 /// Whom, and which.
 #[derive(Args)]
@@ -30,15 +30,18 @@ pub(super) async fn run(options: &Options, context: &Context) -> anyhow::Result<
         .await?
         .context("nothing is stored about that address")?;
     let now = Utc::now();
-    connection
+    let is_new = connection
         .transaction(async |connection| {
-            subjects::restrict(id, subject, !options.lift, connection).await?;
+            let is_new = subjects::restrict(id, subject, !options.lift, connection).await?;
             let detail = json!({"subject": subject.0, "lifted": options.lift});
             acts::append(id, &account(), "restriction", detail, now, connection).await?;
             consent_events::announce(id, connection).await?;
-            Ok::<_, DbError>(())
+            Ok::<_, DbError>(is_new)
         })
         .await?;
-    journal::write_restriction(books.config, id, subject, !options.lift, now);
+    if is_new {
+        let hash = standings::suppression_hash(books.keys, &address);
+        journal::write_restriction(books, subject, &hash, !options.lift, now).await;
+    }
     show::print(&mut desk, &address, context).await
 }

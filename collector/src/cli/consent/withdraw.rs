@@ -12,11 +12,11 @@ use serde_json::{Map, json};
 use super::{Desk, Whom, account, purpose, scope, show};
 use crate::{
     cli::Context,
+    journal,
     recipient::{
         attest::kept,
         choose::{self, Circumstances},
         form::{Answer, Choice},
-        journal,
     },
 };
 
@@ -78,6 +78,6 @@ pub(super) async fn run(options: &Options, context: &Context) -> anyhow::Result<
             Ok::<_, AppendError>(entries)
         })
         .await?;
-    journal::write_refusals(books, &entries, connection).await?;
+    journal::write_statements(books, &entries, connection).await;
     show::print(&mut desk, &address, context).await
 }
