@@ -28,4 +28,32 @@ CREATE FUNCTION freeze_messages(controller text, ids uuid[]) RETURNS void LANGUA
     FROM hours
     WHERE activity.controller_id = controller AND activity.user_id = hours.user_id AND activity.hour = hours.hour
 $$;
-COMMENT ON FUNCTION freeze_messages IS 'Hides messages that have a recipient whose data are frozen, shows the others again, and takes their hits out of the picture or puts them back';
+COMMENT ON FUNCTION freeze_messages(text, uuid[]) IS 'Hides messages that have a recipient whose data are frozen, shows the others again, and takes their hits out of the picture or puts them back';
+
+CREATE FUNCTION freeze_new_messages() RETURNS trigger LANGUAGE plpgsql
+    SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    frozen_now boolean;
+BEGIN
+    -- Locked as they are read: whoever freezes one of them meanwhile is waited for, or waits and then sees the message.
+    -- The keys' check locks the same rows, so this costs no more writing.
+    SELECT bool_or(restricted) INTO frozen_now FROM (
+        SELECT subjects.restricted FROM written JOIN subjects USING (controller_id, subject_ref)
+        ORDER BY subjects.controller_id, subjects.subject_ref FOR SHARE OF subjects) AS recipients;
+    IF frozen_now THEN
+        UPDATE messages SET frozen = true FROM written JOIN subjects USING (controller_id, subject_ref)
+        WHERE messages.controller_id = written.controller_id AND messages.id = written.message_id
+            AND subjects.restricted AND NOT messages.frozen;
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION freeze_new_messages() IS 'Hides a message at once that is written to somebody whose data are frozen; with the rights of the owner, since the milter may not';
+REVOKE EXECUTE ON FUNCTION freeze_new_messages() FROM PUBLIC;
+CREATE TRIGGER message_recipients_freeze AFTER INSERT ON message_recipients REFERENCING NEW TABLE AS written
+    FOR EACH STATEMENT EXECUTE FUNCTION freeze_new_messages();
+
+-- What was frozen before there was this column.
+SELECT freeze_messages(controller_id, array_agg(DISTINCT message_id))
+FROM message_recipients JOIN subjects USING (controller_id, subject_ref)
+WHERE subjects.restricted
+GROUP BY controller_id;

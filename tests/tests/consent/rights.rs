@@ -1,9 +1,22 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Rights: to see, to take along, to freeze, to be erased.
 
-use common::{address::Address, consent::chain::hex, db::standings, keys::KeyRing};
+use std::path::Path;
+
+use common::{
+    address::Address,
+    consent::chain::hex,
+    db::{
+        messages::{self, NewMessage, Registration},
+        standings,
+    },
+    ids::{ControllerId, MessageId, UserId},
+    keys::KeyRing,
+    reason::SkipReason,
+};
 use harness::web::Visitor;
-use serde_json::Value;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::place::{Place, hidden, last_month};
 
@@ -221,7 +234,7 @@ async fn export_is_complete_and_about_nobody_else() {
     assert_eq!(data["events"][0]["evidence"]["asked_by"], "the person");
     let messages = data["messages"].as_array().unwrap();
     assert_eq!(messages.len(), 2);
-    let hits = |id: uuid::Uuid| -> usize {
+    let hits = |id: Uuid| -> usize {
         let message = messages
             .iter()
             .find(|message| message["id"] == id.to_string().as_str());
@@ -385,4 +398,98 @@ async fn own_yes_lifts_the_wish_never_to_be_asked() {
     let shown: Value =
         serde_json::from_str(&place.ctl(&["consent", "show", address, "--json"]).1).unwrap();
     assert_eq!(shown["states"][0]["allowed"], true);
+}
+
+/// Writes down a message of the sample's user, as the milter does.
+async fn register(database: &str, user: Uuid, recipient: &str, warnings: Vec<String>) -> Uuid {
+    let message = MessageId::random();
+    let registration = Registration {
+        message: NewMessage {
+            controller: ControllerId("example".into()),
+            id: message,
+            user: UserId(user),
+            queue_id: "Q".into(),
+            message_id_header: None,
+            subject: String::new(),
+            sent_at: chrono::Utc::now(),
+            opens: false,
+            links: false,
+            reason: Some(SkipReason::Untracked),
+            record: json!({}),
+        },
+        recipients: vec![Address::parse(recipient).unwrap()],
+        links: Vec::new(),
+        remembered: None,
+        warnings,
+    };
+    let mut connection = common::db::connect(database).await.unwrap();
+    messages::register(&registration, &mut connection)
+        .await
+        .unwrap();
+    message.0
+}
+
+async fn is_frozen(place: &Place, message: Uuid) -> bool {
+    let client = place.database.connect().await;
+    let query = "SELECT frozen FROM messages WHERE id = $1";
+    client.query_one(query, &[&message]).await.unwrap().get(0)
+}
+
+/// C87: a message to somebody whose data are frozen is hidden from the first moment on, however it is written down, and
+/// whoever freezes while it is being written.
+#[tokio::test]
+async fn message_to_somebody_frozen_is_hidden_at_once() {
+    let place = Place::open().await;
+    let (sample, frozen) = place.message().await;
+    let (_, free) = place.message().await;
+    let (_, meanwhile) = place.message().await;
+    let url = place.database.url_as("fairtrack_milter");
+    place.ctl(&["consent", "restrict", &frozen]);
+
+    let alone = register(&url, sample.user, &frozen, vec![]).await;
+    let warned = register(&url, sample.user, &frozen, vec!["control".into()]).await;
+    let other = register(&url, sample.user, &free, vec![]).await;
+    let freezing = place.database.connect().await;
+    freezing
+        .batch_execute(&format!(
+            "BEGIN; UPDATE subjects SET restricted = true WHERE address = '{meanwhile}'"
+        ))
+        .await
+        .unwrap();
+    let user = sample.user;
+    let written = tokio::spawn(async move { register(&url, user, &meanwhile, vec![]).await });
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while !written.is_finished() && place.database.count(waiting, &[]).await == 0 {
+        tokio::task::yield_now().await;
+    }
+    freezing.batch_execute("COMMIT").await.unwrap();
+    let written = written.await.unwrap();
+
+    assert!(is_frozen(&place, alone).await && is_frozen(&place, warned).await);
+    assert!(!is_frozen(&place, other).await);
+    assert!(is_frozen(&place, written).await);
+}
+
+/// C87: data that were frozen before messages had a mark of it are hidden by the migration that brings the mark.
+#[tokio::test]
+async fn migration_hides_what_was_frozen_before() {
+    let place = Place::open().await;
+    let (frozen, address) = place.message().await;
+    let (free, _) = place.message().await;
+    let folder =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations/2026-11-24-000061_frozen");
+    let read = |name| std::fs::read_to_string(folder.join(name)).unwrap();
+
+    place.database.execute(&read("down.sql")).await;
+    place
+        .database
+        .execute(&format!(
+            "UPDATE subjects SET restricted = true WHERE address = '{address}'"
+        ))
+        .await;
+    place.database.execute(&read("up.sql")).await;
+
+    assert!(is_frozen(&place, frozen.message.0).await);
+    assert!(!is_frozen(&place, free.message.0).await);
 }
