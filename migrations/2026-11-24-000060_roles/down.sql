@@ -1,3 +1,6 @@
+DROP TRIGGER consent_evidence_append_only ON consent_evidence;
+DROP TRIGGER consent_evidence_no_truncate ON consent_evidence;
+DROP FUNCTION refuse_change_of_evidence();
 DROP FUNCTION drop_hits_partition(text);
 CREATE OR REPLACE FUNCTION create_hits_partition(month date) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE

@@ -24,3 +24,21 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION drop_hits_partition(text) IS 'Drops the partition of hits of a month that is over';
 REVOKE EXECUTE ON FUNCTION drop_hits_partition(text) FROM PUBLIC;
+
+CREATE FUNCTION refuse_change_of_evidence() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' AND (
+        EXISTS (SELECT FROM erasures
+            WHERE erasures.controller_id = OLD.controller_id AND erasures.subject_ref = OLD.subject_ref)
+        OR EXISTS (SELECT FROM consent_events event
+            WHERE event.controller_id = OLD.controller_id AND event.seq = OLD.seq
+                AND coalesce(event.expires_at, event.at) < now())) THEN
+        RETURN OLD;
+    END IF;
+    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+END $$;
+COMMENT ON FUNCTION refuse_change_of_evidence() IS 'Evidence goes with an erased person, which erasures tells for ever, or when what it supports is over; and is never changed';
+CREATE TRIGGER consent_evidence_append_only BEFORE UPDATE OR DELETE ON consent_evidence
+    FOR EACH ROW EXECUTE FUNCTION refuse_change_of_evidence();
+CREATE TRIGGER consent_evidence_no_truncate BEFORE TRUNCATE ON consent_evidence
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();

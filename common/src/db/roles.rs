@@ -2,9 +2,10 @@
 //! The database roles of the programs: none owns a table, and each may do what it must and no more.
 //!
 //! Design note: whoever owns a table can switch its triggers off, so the programs that serve should not. The milter sees
-//! no hit and writes no consent. Nobody but the owner changes a consent event, a text that people saw, or the list of
-//! erasures: those are appended to. Personal data stand beside the log, so an erasure deletes them with the
-//! collector's or the administrators' rights and touches no event.
+//! no hit, writes no consent, and of what is written down changes only the columns that it must. Nobody but the owner
+//! changes a consent event, its evidence, a text that people saw, or the list of erasures: those are appended to. Personal
+//! data stand beside the log, so an erasure deletes them with the collector's or the administrators' rights and touches no
+//! event; a trigger sees to it that evidence goes only with an erased person or when it is over.
 //!
 //! Roles belong to the cluster and outlive a database: those that are there are left as they are, but for their rights
 //! in this database, which are set anew.
@@ -22,26 +23,33 @@ use crate::config::Database;
 /// each table.
 const MILTER: [(&str, &str); 13] = [
     ("__diesel_schema_migrations", "SELECT"),
-    ("consent_epochs", "SELECT, INSERT, UPDATE"),
+    ("consent_epochs", "SELECT, INSERT, UPDATE (epoch)"),
     ("consent_events", "SELECT"),
     ("consent_requests", "SELECT, INSERT"),
-    ("controllers", "SELECT, INSERT, UPDATE"),
+    (
+        "controllers",
+        "SELECT, INSERT, UPDATE (name, address, contact, authority, updated_at)",
+    ),
     ("copies", "SELECT, INSERT"),
     ("links", "SELECT, INSERT, DELETE"),
     ("message_recipients", "SELECT, INSERT"),
-    ("messages", "SELECT, INSERT, UPDATE"),
+    (
+        "messages",
+        "SELECT, INSERT, UPDATE (opens, links, reason, record)",
+    ),
     ("notifications", "INSERT"),
     ("subjects", "SELECT, INSERT"),
     ("suppressions", "SELECT"),
-    ("users", "SELECT, INSERT, UPDATE"),
+    ("users", "SELECT, INSERT, UPDATE (opens, links, text_links)"),
 ];
 
 /// What the collector and the administrators may not do with all their other rights.
-const APPENDED: [(&str, &str); 5] = [
+const APPENDED: [(&str, &str); 6] = [
     ("__diesel_schema_migrations", "INSERT, UPDATE, DELETE"),
     // The oldest go after a year, and the trigger sees to it that no others do.
     ("acts", "UPDATE"),
     ("consent_events", "UPDATE, DELETE"),
+    ("consent_evidence", "UPDATE"),
     ("erasures", "UPDATE, DELETE"),
     ("notices", "UPDATE, DELETE"),
 ];
