@@ -77,14 +77,10 @@ pub async fn run(options: &Options, context: &Context) -> anyhow::Result<()> {
             acts::append(id, &account(), "breach-counted", json!({}), now, connection).await
         })
         .await?;
-    let most = |about: &str| {
-        let of = classes.iter().filter(|class| class.about == about);
-        of.map(|class| class.people).max().unwrap_or_default()
-    };
     let affected = Affected {
         controller: id.as_str().to_owned(),
-        recipients: most("recipients"),
-        users: most("users"),
+        recipients: breach::count_people("recipients", id, span, &mut connection).await?,
+        users: breach::count_people("users", id, span, &mut connection).await?,
         classes,
     };
     context.print(&affected, words)

@@ -120,7 +120,31 @@ pub async fn count(
     (since, until): (DateTime<Utc>, DateTime<Utc>),
     connection: &mut Connection,
 ) -> QueryResult<Count> {
-    let rows = class.rows;
+    count_in(class.rows, controller, (since, until), connection).await
+}
+
+/// Counts the people of whom there is anything that arose between two moments, each once. Whoever is known by an address
+/// and by a hash of it counts twice: the two cannot be brought together here.
+pub async fn count_people(
+    about: &str,
+    controller: &ControllerId,
+    span: (DateTime<Utc>, DateTime<Utc>),
+    connection: &mut Connection,
+) -> QueryResult<i64> {
+    let classes = CLASSES.iter().filter(|class| class.about == about);
+    let all: Vec<String> = classes
+        .map(|class| format!("SELECT person::text, at FROM ({}) AS one", class.rows))
+        .collect();
+    let count = count_in(&all.join(" UNION ALL "), controller, span, connection).await?;
+    Ok(count.people)
+}
+
+async fn count_in(
+    rows: &str,
+    controller: &ControllerId,
+    (since, until): (DateTime<Utc>, DateTime<Utc>),
+    connection: &mut Connection,
+) -> QueryResult<Count> {
     let query = format!(
         "SELECT count(*) AS rows, count(DISTINCT person) AS people, min(at) AS first, max(at) AS last
          FROM ({rows}) AS found WHERE at >= $2 AND at <= $3"

@@ -493,3 +493,25 @@ async fn migration_hides_what_was_frozen_before() {
     assert!(is_frozen(&place, frozen.message.0).await);
     assert!(!is_frozen(&place, free.message.0).await);
 }
+
+/// C98: whoever is known in one way only counts too; whoever is known by an address and by its fingerprint counts twice.
+#[tokio::test]
+async fn breach_leaves_nobody_out() {
+    let place = Place::open().await;
+    let (sample, address) = place.message().await;
+    place.allow(&address).await;
+    place.hit(&sample, "open").await;
+    let (_, gone) = place.message().await;
+    place.allow(&gone).await;
+    // Known by random name in the log, and by fingerprint; somebody else by fingerprint only.
+    place.ctl(&["consent", "erase", &gone]);
+    place.ctl(&["consent", "erase", "unknown@elsewhere.example"]);
+
+    let found: Value = serde_json::from_str(&place.ctl(&["breach", "--json"]).1).unwrap();
+
+    let most = found["classes"].as_array().unwrap().iter();
+    let most = most.filter(|class| class["about"] == "recipients");
+    let most = most.map(|class| class["people"].as_i64().unwrap()).max();
+    assert_eq!(most, Some(2));
+    assert_eq!(found["recipients"], 4);
+}
