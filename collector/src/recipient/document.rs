@@ -12,9 +12,9 @@ use common::{
     config::{Config, ConsentRule, Controller},
     consent::chain::{hex, instant},
     db::{
-        Connection, DbError,
+        Connection, DbError, acts,
         consent_events::{self, Recorded},
-        notices, observed, standings, users,
+        consent_requests, notices, observed, standings, users,
     },
     ids::{SubjectRef, UserId},
     keys::KeyRing,
@@ -89,6 +89,16 @@ pub async fn gather(
         document.insert("never_ask".into(), standing.is_suppressed.into());
         let messages = messages(about, connection).await?;
         document.insert("messages".into(), messages);
+        document.insert("asked".into(), asked(about, connection).await?);
+        // By whom is the organisation's own affair; that, and when, is the person's.
+        let acts = acts::about(id, about.subject, connection).await?;
+        let acts = acts
+            .into_iter()
+            .map(|(at, act)| json!({"at": instant(at), "act": act}));
+        document.insert(
+            "looked_at_or_changed_by_administrators".into(),
+            acts.collect(),
+        );
     }
     Ok(Value::Object(document))
 }
@@ -227,6 +237,24 @@ async fn messages(about: &About<'_>, connection: &mut Connection) -> Result<Valu
         })
     });
     Ok(listed.collect())
+}
+
+/// Returns when the person was asked for consent, by mail or by a line in a message, and by whom.
+async fn asked(about: &About<'_>, connection: &mut Connection) -> Result<Value, DbError> {
+    let id = &about.controller.id;
+    let hash = standings::suppression_hash(about.keys, about.address);
+    let mut listed = Vec::new();
+    for (at, user) in consent_requests::of_address(id, &hash, connection).await? {
+        let by = match user {
+            Some(user) => users::get(id, user, connection).await?,
+            None => None,
+        };
+        listed.push(json!({
+            "at": instant(at), "by": by.map(|user| user.display_name.unwrap_or(user.login)),
+            "how": if user.is_some() { "mail" } else { "a line in a message" },
+        }));
+    }
+    Ok(listed.into())
 }
 
 fn outline(value: &Value, depth: usize, lines: &mut String) {

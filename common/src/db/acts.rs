@@ -2,14 +2,18 @@
 //! `acts`: what administrators and users changed or looked at, chained like the consent log. Never an address.
 
 use chrono::{DateTime, Utc};
-use diesel::{QueryResult, prelude::*, sql_types::Text};
+use diesel::{
+    QueryResult,
+    prelude::*,
+    sql_types::{Bool, Text},
+};
 use diesel_async::RunQueryDsl;
 use serde_json::{Value, json};
 
 use super::{Connection, schema::acts};
 use crate::{
     consent::chain::{self, Hash, hex},
-    ids::ControllerId,
+    ids::{ControllerId, SubjectRef},
 };
 
 /// An act, as it stands in the database.
@@ -74,6 +78,23 @@ pub async fn append(
         .execute(connection)
         .await?;
     Ok(())
+}
+
+/// Returns when anybody looked at, or changed, what is kept about a subject, and how; the oldest first.
+pub async fn about(
+    controller: &ControllerId,
+    subject: SubjectRef,
+    connection: &mut Connection,
+) -> QueryResult<Vec<(DateTime<Utc>, String)>> {
+    let name =
+        diesel::dsl::sql::<Bool>("detail ->> 'subject' = ").bind::<Text, _>(subject.0.to_string());
+    acts::table
+        .filter(acts::controller_id.eq(controller.as_str()))
+        .filter(name)
+        .order(acts::seq)
+        .select((acts::at, acts::act))
+        .load(connection)
+        .await
 }
 
 /// Returns the newest acts, the newest first.

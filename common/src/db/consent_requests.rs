@@ -122,6 +122,28 @@ pub async fn was_asked_since(
     Ok(asked > 0)
 }
 
+/// Returns when an address was asked or invited, and by whom; nobody in particular invites.
+pub async fn of_address(
+    controller: &ControllerId,
+    address_hash: &[u8],
+    connection: &mut Connection,
+) -> QueryResult<Vec<(DateTime<Utc>, Option<UserId>)>> {
+    let found: Vec<(DateTime<Utc>, Uuid)> = consent_requests::table
+        .filter(
+            consent_requests::controller_id
+                .eq(controller.as_str())
+                .and(consent_requests::address_hash.eq(address_hash)),
+        )
+        .order(consent_requests::at)
+        .select((consent_requests::at, consent_requests::user_id))
+        .load(connection)
+        .await?;
+    Ok(found
+        .into_iter()
+        .map(|(at, user)| (at, (!user.is_nil()).then_some(UserId(user))))
+        .collect())
+}
+
 /// Counts what a user has asked since then.
 pub async fn by_user_since(
     controller: &ControllerId,

@@ -213,6 +213,15 @@ async fn export_is_complete_and_about_nobody_else() {
         .await
         .unwrap();
     place.hit(&shared, "open").await;
+    let keys = KeyRing::read(&place.installation.keys()).unwrap();
+    let hash = standings::suppression_hash(&keys, &Address::parse(&address).unwrap());
+    let invited =
+        "INSERT INTO consent_requests VALUES ('example', gen_random_uuid(), $1, $2, now())";
+    client
+        .execute(invited, &[&Uuid::nil(), &hash])
+        .await
+        .unwrap();
+    place.ctl(&["consent", "show", &address, "--reason", "a complaint"]);
     let (mut visitor, session) = sign_in(&place, &address).await;
 
     let json = visitor
@@ -230,6 +239,9 @@ async fn export_is_complete_and_about_nobody_else() {
 
     let data = json.json();
     assert_eq!(data["address"], address.as_str());
+    assert_eq!(data["asked"][0]["how"], "a line in a message");
+    let looks = &data["looked_at_or_changed_by_administrators"];
+    assert_eq!(looks[0]["act"], "consent-shown");
     assert_eq!(data["events"].as_array().unwrap().len(), 2);
     assert_eq!(data["events"][0]["evidence"]["asked_by"], "the person");
     let messages = data["messages"].as_array().unwrap();
