@@ -28,11 +28,21 @@ use super::{
     form::{Choice, Form},
     message_show::{self, Found, StandsFor, look_up},
     page::{self, Frame, Plain},
+    to_the_end,
 };
 use crate::{journal, state::State};
 
 /// Takes the form, or the one-click withdrawal.
 pub async fn message_save(
+    request: HttpRequest,
+    token: Path<String>,
+    body: Bytes,
+    state: Data<State>,
+) -> HttpResponse {
+    to_the_end(save(request, token, body, state)).await
+}
+
+async fn save(
     request: HttpRequest,
     token: Path<String>,
     body: Bytes,

@@ -20,7 +20,7 @@ use super::{
     mine_perform::{Act, ActError, Format, Proof, perform},
     mine_show::{self, Person, find, is_unused, used},
     notice::Notice,
-    page,
+    page, to_the_end,
     words::Words,
 };
 use crate::state::State;
@@ -31,6 +31,15 @@ type Complaint = (StatusCode, fn(&Words) -> &'static str);
 
 /// Takes a form on the page that a link led to.
 pub async fn mine_act(
+    request: HttpRequest,
+    secret: Path<String>,
+    body: Bytes,
+    state: Data<State>,
+) -> HttpResponse {
+    to_the_end(act(request, secret, body, state)).await
+}
+
+async fn act(
     request: HttpRequest,
     secret: Path<String>,
     body: Bytes,
@@ -54,6 +63,10 @@ pub async fn mine_act(
 
 /// Takes a form on a page that followed.
 pub async fn mine_go_on(request: HttpRequest, body: Bytes, state: Data<State>) -> HttpResponse {
+    to_the_end(go_on(request, body, state)).await
+}
+
+async fn go_on(request: HttpRequest, body: Bytes, state: Data<State>) -> HttpResponse {
     let form = Form::read(&body);
     let now = Utc::now();
     let hash = form

@@ -24,7 +24,10 @@ pub mod privacy_show;
 pub mod request;
 pub mod words;
 
-use actix_web::web::{self, PayloadConfig, ServiceConfig};
+use actix_web::{
+    HttpResponse,
+    web::{self, PayloadConfig, ServiceConfig},
+};
 use chrono::{DateTime, Utc};
 
 /// Adds the routes of the person observed.
@@ -58,6 +61,20 @@ pub fn configure(app: &mut ServiceConfig) {
             .route(web::head().to(privacy_show::privacy_show))
             .route(web::post().to(privacy_send::privacy_send)),
     );
+}
+
+/// Finishes what was begun, even if whoever asked has gone meanwhile: what is committed must come into the journal too.
+async fn to_the_end(work: impl Future<Output = HttpResponse> + 'static) -> HttpResponse {
+    match actix_web::rt::spawn(work).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "a recipient's request was not finished"
+            );
+            HttpResponse::InternalServerError().finish()
+        }
+    }
 }
 
 /// Returns a time as pages show it.

@@ -2,7 +2,11 @@
 //! The pages: what they may do, what they show, what they never do.
 
 use common::ids::MessageId;
-use harness::web::{Answer, Visitor};
+use harness::{
+    log::PATIENCE,
+    web::{Answer, Visitor},
+};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::place::{Place, hidden, text_of};
 
@@ -159,6 +163,59 @@ async fn one_click_withdraws_once() {
         ]
     );
     assert_eq!(place.verify().0, 0);
+}
+
+/// C48, C86: whoever presses the button and is gone before the answer has withdrawn, and the journal knows it.
+#[tokio::test]
+async fn choice_stands_though_the_browser_went_away() {
+    let place = Place::open().await;
+    let (sample, address) = place.message().await;
+    place.allow(&address).await;
+    let busy = place.database.connect().await;
+    let lock = "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('consent|example', 0))";
+    busy.batch_execute(lock).await.unwrap();
+    let url = url::Url::parse(&place.choices(sample.message)).unwrap();
+    let body = "Tracking-Consent=Withdraw";
+    let request = format!(
+        "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        url.path(),
+        url.authority(),
+        body.len(),
+    );
+
+    let mut browser = TcpStream::connect(url.authority()).await.unwrap();
+    browser.write_all(request.as_bytes()).await.unwrap();
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%advisory%'";
+    until(async || place.database.count(waiting, &[]).await > 0).await;
+    // Not the ordinary end of a connection: a reset.
+    browser.set_zero_linger().unwrap();
+    drop(browser);
+    // The collector has noticed once it answers on a new connection.
+    assert_eq!(Visitor::new().get(&sample.pixel()).await.status, 200);
+    busy.batch_execute("COMMIT").await.unwrap();
+
+    until(async || place.states().await.len() == 4).await;
+    let journal = place.installation.configuration().with_file_name("journal");
+    let journal = journal.join("journal.jsonl");
+    until(async || {
+        let written = std::fs::read_to_string(&journal).unwrap();
+        written
+            .lines()
+            .filter(|line| line.contains("\"refusal\""))
+            .count()
+            == 2
+    })
+    .await;
+}
+
+async fn until(is_so: impl AsyncFn() -> bool) {
+    let waiting = async {
+        while !is_so().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap();
 }
 
 /// C84, C6, P4, P5: a withdrawal reaches back, and only as far as it goes.
