@@ -58,3 +58,6 @@ CREATE TRIGGER acts_append_only BEFORE UPDATE OR DELETE ON acts
     FOR EACH ROW EXECUTE FUNCTION refuse_change_of_young_act();
 CREATE TRIGGER acts_no_truncate BEFORE TRUNCATE ON acts
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+ALTER TABLE recipient_links ADD COLUMN acts integer NOT NULL DEFAULT 0;
+COMMENT ON COLUMN recipient_links.acts IS 'How often the page that followed was used: there is an end to it, because some acts are written down for ever';

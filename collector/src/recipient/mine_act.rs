@@ -2,7 +2,7 @@
 //! `POST /c/mine/SECRET` and `POST /c/mine`: what the owner of an address does: choose, see, download, freeze, erase.
 //!
 //! The first act uses the link up, in the transaction that does it; an untouched form does nothing and uses nothing up.
-//! Further acts prove themselves by the session that the answer carries, for half an hour.
+//! Further acts, of which there is an end, prove themselves by the session that the answer carries, for half an hour.
 
 use actix_web::{
     HttpRequest, HttpResponse,

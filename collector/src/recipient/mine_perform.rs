@@ -63,7 +63,7 @@ pub enum ActError {
     Db(#[from] DbError),
     #[error("the database refused")]
     Query(#[from] QueryError),
-    /// Somebody was faster.
+    /// Somebody was faster, or the page was used too often.
     #[error("the link was used meanwhile")]
     Used,
 }
@@ -87,7 +87,11 @@ pub async fn perform(
     let changed = connection
         .transaction(async |connection| {
             let link = &whose.link;
-            if proof == Proof::Link && !recipient_links::consume(link, now, connection).await? {
+            let may_act = match proof {
+                Proof::Link => recipient_links::consume(link, now, connection).await?,
+                Proof::Session => recipient_links::use_again(link, connection).await?,
+            };
+            if !may_act {
                 return Err(ActError::Used);
             }
             change(whose, &act, language, state, now, connection).await

@@ -9,6 +9,9 @@ use uuid::Uuid;
 use super::{Connection, schema::recipient_links};
 use crate::ids::{ControllerId, SubjectRef};
 
+/// More than anybody needs, and few enough: whoever changes their mind by a program fills a log that is kept for ever.
+const MOST_ACTS: i32 = 50;
+
 /// A mailed link.
 #[derive(Clone, Insertable, Queryable, Selectable)]
 #[diesel(table_name = recipient_links)]
@@ -79,6 +82,16 @@ pub async fn consume(
         .execute(connection)
         .await?;
     Ok(used == 1)
+}
+
+/// Counts one more use of the page that followed a link; false if it was used too often.
+pub async fn use_again(link: &Link, connection: &mut Connection) -> QueryResult<bool> {
+    let row = recipient_links::table.find((&link.controller_id, &link.token_hash));
+    let counted = diesel::update(row.filter(recipient_links::acts.lt(MOST_ACTS)))
+        .set(recipient_links::acts.eq(recipient_links::acts + 1))
+        .execute(connection)
+        .await?;
+    Ok(counted == 1)
 }
 
 /// Counts the links that people asked for since then: those of one subject, and those of all.

@@ -261,6 +261,7 @@ diesel::table! {
         created_at -> Timestamptz,
         expires_at -> Timestamptz,
         used_at -> Nullable<Timestamptz>,
+        acts -> Int4,
     }
 }
 

@@ -209,6 +209,52 @@ async fn choice_stands_though_the_browser_went_away() {
     .await;
 }
 
+/// Nobody can fill the log by a program that changes its mind; saying no is never cut off.
+#[tokio::test]
+async fn session_has_an_end_and_refusing_has_none() {
+    let place = Place::open().await;
+    let (sample, address) = place.message().await;
+    let link = place.link_for(&address).await;
+    let mut visitor = Visitor::new();
+    let page = visitor.post_form(&link, &[("act", "see")]).await;
+    let (session, notice) = (hidden(&page, "session"), hidden(&page, "notice"));
+    let mut says = async |answer: &str| {
+        let form = [
+            ("session", session.as_str()),
+            ("act", "choose"),
+            ("open", answer),
+            ("click", answer),
+            ("scope", "controller"),
+            ("notice", notice.as_str()),
+        ];
+        let answer = visitor.post_form(&place.url("/c/mine"), &form).await;
+        answer.status.as_u16()
+    };
+
+    let mut answers = Vec::new();
+    for word in ["allow", "refuse"].into_iter().cycle().take(61) {
+        answers.push(says(word).await);
+    }
+    let withdrawn = Visitor::new()
+        .post_form(
+            &place.choices(sample.message),
+            &[("Tracking-Consent", "Withdraw")],
+        )
+        .await;
+
+    assert!(
+        answers[..50].iter().all(|status| *status == 200),
+        "{answers:?}"
+    );
+    assert!(
+        answers[50..].iter().all(|status| *status == 410),
+        "{answers:?}"
+    );
+    assert_eq!(place.count("consent_events").await, 100);
+    assert_eq!(withdrawn.status, 200);
+    assert_eq!(place.verify().0, 0);
+}
+
 async fn until(is_so: impl AsyncFn() -> bool) {
     let waiting = async {
         while !is_so().await {
