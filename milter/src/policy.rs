@@ -202,6 +202,10 @@ fn check_recipients(case: &Case<'_>) -> Result<(), SkipReason> {
     if known().any(|recipient| is_excluded(recipient, case.controller)) {
         return Err(SkipReason::Excluded);
     }
+    if known().any(consent::is_list) {
+        // One person can agree, or be silent, for none of the readers: also where no consent is required.
+        return Err(SkipReason::List);
+    }
     if case.recipients.len() > 1 && case.controller.multi_recipient != MultiRecipient::All {
         return Err(SkipReason::SeveralRecipients);
     }
@@ -217,6 +221,8 @@ fn check_recipient(recipient: &Address, controller: &Controller) -> Result<(), S
         Err(SkipReason::Internal)
     } else if is_excluded(recipient, controller) {
         Err(SkipReason::Excluded)
+    } else if consent::is_list(recipient) {
+        Err(SkipReason::List)
     } else {
         Ok(())
     }
@@ -441,6 +447,26 @@ mod tests {
             opens: Some(true),
             links: Some(LinkChoice::Both),
             ..Choice::default()
+        }
+    }
+
+    /// C16: also where no consent is required, and where somebody wrote down that the list agreed.
+    #[test]
+    fn lists_are_left_alone_whatever_the_rule() {
+        for rule in [ConsentRule::NotRequired, ConsentRule::Required] {
+            let mut to_a_list = Builder::new();
+            to_a_list.controller.consent = rule;
+            to_a_list.recipients = vec![Address::parse("dev@lists.customer.example")];
+            let mut to_both = Builder::new().with(|b| b.controller.consent = rule);
+            to_both.controller.multi_recipient = MultiRecipient::Split;
+            to_both.recipients.extend(to_a_list.recipients.clone());
+            to_both.standings.push(granted(&Purpose::ALL));
+
+            assert_eq!(to_a_list.decide(), Decision::Skip(SkipReason::List));
+            assert_eq!(
+                to_both.decide(),
+                Decision::Split(vec![Ok(EVERYTHING), Err(SkipReason::List)])
+            );
         }
     }
 
