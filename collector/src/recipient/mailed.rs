@@ -96,6 +96,18 @@ mod tests {
         assert_eq!(open_session(&secret.text(), &keys), None);
     }
 
+    /// C57: whoever reads the database can try no secrets.
+    #[test]
+    fn hash_of_a_secret_takes_the_key() {
+        let secret = Secret::random().unwrap();
+        let plain = blake3::hash(&secret.0);
+
+        let keyed = secret.hash(&KeyRing::for_testing());
+
+        assert_ne!(keyed, plain.as_bytes());
+        assert_eq!(keyed, secret.hash(&KeyRing::for_testing()));
+    }
+
     proptest! {
         #[test]
         fn strangers_secrets_do_no_harm(text in "\\PC{0,140}") {
