@@ -146,8 +146,32 @@ impl Postfix {
     ///
     /// Panics, showing the mail log, if that takes longer than [`PATIENCE`].
     pub async fn wait_until_idle(&self) {
+        self.wait_until(|| self.waiting() == 0).await;
+    }
+
+    /// Waits until so many messages wait for another try, and none is being delivered.
+    ///
+    /// # Panics
+    ///
+    /// Panics, showing the mail log, if that takes longer than [`PATIENCE`].
+    pub async fn wait_until_deferred(&self, count: usize) {
+        self.wait_until(|| self.waiting() == count && self.queued(&["deferred"]) == count)
+            .await;
+    }
+
+    /// Tries at once what waits for another try.
+    ///
+    /// # Panics
+    ///
+    /// Panics if Postfix does not do as it is told.
+    pub fn flush(&self) {
+        let mut flush = Command::new(find("postqueue").unwrap());
+        run(&self.scratch, flush.arg("-c").arg(&self.etc).arg("-f"));
+    }
+
+    async fn wait_until(&self, is_so: impl Fn() -> bool) {
         let deadline = tokio::time::Instant::now() + PATIENCE;
-        while self.waiting() > 0 {
+        while !is_so() {
             assert!(
                 tokio::time::Instant::now() < deadline,
                 "mail stays in the queue:\n{}",
