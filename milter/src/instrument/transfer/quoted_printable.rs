@@ -300,6 +300,11 @@ impl<'a> Writer<'a> {
                 rest = after.get(usize::from(is_pair)..).unwrap_or_default();
                 continue;
             }
+            if self.column + 3 > COLUMNS - 1 {
+                // In a new line it may stand for itself.
+                self.soft_break();
+                continue;
+            }
             self.put_encoded(*first);
             rest = after;
         }
@@ -420,6 +425,8 @@ mod tests {
         assert!(edited.lines().all(|line| line.len() <= 76), "{edited}");
         let (text, _) = decode(edited.as_bytes()).unwrap();
         assert_eq!(text.len(), 151 + 2 + 100 + 100 + 1 - 1);
+        let literal = edit(&line, &[(20..20, &"z".repeat(100))]);
+        assert_eq!(literal.matches('z').count(), 100, "{literal}");
     }
 
     #[test]
