@@ -22,6 +22,9 @@ use milter::{
     message::Eml,
 };
 
+/// The distribution's, for which html5lib is packaged, whatever else comes first on the path.
+const PYTHON: &str = "/usr/bin/python3";
+
 fn shared() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared")
 }
@@ -32,11 +35,11 @@ fn is_possible() -> bool {
         println!("skipped: no mail corpus beside the checkout");
         return false;
     }
-    let probe = Command::new("python3")
+    let probe = Command::new(PYTHON)
         .args(["-c", "import html5lib"])
         .output();
     if !probe.is_ok_and(|probe| probe.status.success()) {
-        println!("skipped: python3 with html5lib is not installed");
+        println!("skipped: /usr/bin/python3 with html5lib is not installed");
         return false;
     }
     true
@@ -142,7 +145,7 @@ impl Bench {
             {
                 continue;
             }
-            let output = Command::new("python3")
+            let output = Command::new(PYTHON)
                 .arg(shared().join("tools/mimecheck.py"))
                 .args([directory.join("before"), directory.join("after")])
                 .args([
