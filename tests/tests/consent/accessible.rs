@@ -3,7 +3,7 @@
 //! languages, light and dark.
 
 use fantoccini::Locator;
-use harness::{axe::Axe, browser::Browser};
+use harness::{axe::Axe, browser::Browser, log::PATIENCE};
 
 use crate::place::Place;
 
@@ -98,9 +98,12 @@ async fn one_key_press_stops_everything_without_script_and_mouse() {
     let button = Locator::Css("button[value=stop]");
     let button = browser.client().find(button).await.unwrap();
     button.send_keys("\u{e007}").await.unwrap();
+    // Without scripts the browser does not tell when the next page is there.
     let said = browser
         .client()
-        .find(Locator::Css("[role=status]"))
+        .wait()
+        .at_most(PATIENCE)
+        .for_element(Locator::Css("[role=status]"))
         .await
         .unwrap()
         .text()
