@@ -2,6 +2,7 @@
 //! What goes on beside the answers. Each job may run in several collectors at once and does its work once.
 
 mod covered;
+mod daily;
 mod digest;
 mod heads;
 mod hints;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use common::config::Part;
 use tokio::task::JoinSet;
 
+use self::daily::daily;
 use crate::{
     ingest::{self, Alarm, HitLog, Recorder},
     metrics::Metrics,
@@ -37,9 +39,21 @@ pub fn start(
 ) -> JoinSet<()> {
     let mut jobs = JoinSet::new();
     jobs.spawn(registration::register(state.clone()));
-    jobs.spawn(retention::run_daily(state.clone()));
-    jobs.spawn(heads::run_daily(state.clone()));
-    jobs.spawn(journal::run_daily(state.clone()));
+    jobs.spawn(daily(
+        state.clone(),
+        "retention is put off",
+        retention::run_once,
+    ));
+    jobs.spawn(daily(
+        state.clone(),
+        "the heads of the logs were not written down",
+        heads::run_once,
+    ));
+    jobs.spawn(daily(
+        state.clone(),
+        "the journal was not tidied",
+        journal::run_once,
+    ));
     jobs.spawn(settle::run(state.clone(), alarm, Arc::clone(metrics)));
     jobs.spawn(digest::run(state.clone()));
     jobs.spawn(webhooks::run(state.clone()));

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Retention: once a day, by one collector, what has reached its end is deleted, and the months to come are prepared.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use common::{
     config,
@@ -31,24 +29,8 @@ pub enum Mode {
     Delete,
 }
 
-const PERIOD: Duration = Duration::from_secs(24 * 3600);
-const RETRY: Duration = Duration::from_secs(60);
-
-/// Runs once at start and then every day.
-pub(super) async fn run_daily(state: State) {
-    loop {
-        let pause = match run_once(&state).await {
-            Ok(()) => PERIOD,
-            Err(error) => {
-                tracing::warn!("retention is put off: {error}");
-                RETRY
-            }
-        };
-        tokio::time::sleep(pause).await;
-    }
-}
-
-async fn run_once(state: &State) -> Result<(), DbError> {
+/// Purges now, unless another collector is at it.
+pub(super) async fn run_once(state: State) -> Result<(), DbError> {
     let mut connection = state.db.get().await?;
     if !locks::try_take(Task::Retention, &mut connection).await? {
         return Ok(());
