@@ -106,22 +106,6 @@ impl Postfix {
         give_to(&seen, "postfix");
     }
 
-    /// Gives the service that takes copies in again an option, from its next session on.
-    ///
-    /// # Panics
-    ///
-    /// Panics if Postfix does not do as it is told.
-    pub async fn set_way_back(&self, option: &str) {
-        let option = format!("127.0.0.1:{}/inet/{option}", self.copies);
-        let mut edit = Command::new(find("postconf").unwrap());
-        edit.arg("-c").arg(&self.etc).args(["-P", &option]);
-        run(&self.scratch, &mut edit);
-        let mark = self.log().mark();
-        let mut reload = Command::new(find("postfix").unwrap());
-        run(&self.scratch, reload.arg("-c").arg(&self.etc).arg("reload"));
-        self.log().wait_for_after(mark, "reload --").await;
-    }
-
     /// Returns the mail log.
     pub fn log(&self) -> &Log {
         self.server.log()
