@@ -5,13 +5,10 @@ use common::config::{Config, Period};
 use harness::{
     database::{Database, wait_for_a_waiter},
     needs,
-    site::{Said, says, user},
 };
 
-use crate::mta::{Folder, Mta, Running, config};
+use crate::mta::{ANNA, Folder, Mta, Running, consenting};
 
-const ANNA: &str = "anna@example.com";
-const EWA: &str = "ewa@customer.example";
 const BODY: &[u8] = b"<p>Look at <a href=\"https://shop.example.org/\">this</a>.</p>\r\n";
 const FIELDS: &[(&str, &str)] = &[
     ("From", " anna@example.com"),
@@ -19,11 +16,9 @@ const FIELDS: &[(&str, &str)] = &[
     ("Content-Type", " text/html; charset=utf-8"),
 ];
 
+/// Little time, so that a test need not wait long for its end.
 async fn place(folder: &Folder, database: &Database) -> Config {
-    user(database, ANNA).await;
-    says(database, EWA, Said::Yes).await;
-    let mut config = config(folder);
-    config.database.url = database.url().to_owned().into();
+    let mut config = consenting(folder, database).await;
     config.milter.deadline = Period::millis(1_200);
     config
 }

@@ -1,30 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What we do to a message never makes the MTA refuse it, also where nothing is instrumented.
 
-use common::config::{Config, Period};
-use harness::{
-    database::Database,
-    needs,
-    site::{Said, says, user},
-};
+use harness::{database::Database, needs};
 
-use crate::mta::{Folder, Mta, Running, config};
+use crate::mta::{ANNA, EWA, Folder, Mta, Running, consenting};
 
-const ANNA: &str = "anna@example.com";
-const EWA: &str = "ewa@customer.example";
 const FIELDS: &[(&str, &str)] = &[
     ("From", " anna@example.com"),
     ("Content-Type", " text/html; charset=utf-8"),
 ];
-
-async fn place(folder: &Folder, database: &Database) -> Config {
-    user(database, ANNA).await;
-    says(database, EWA, Said::Yes).await;
-    let mut config = config(folder);
-    config.database.url = database.url().to_owned().into();
-    config.milter.deadline = Period::millis(20_000);
-    config
-}
 
 /// Returns the new body, if there is one, where the MTA takes messages of so many octets.
 async fn new_body(mta: &mut Mta, limit: usize, recipient: &str, body: &str) -> Option<String> {
@@ -48,7 +32,7 @@ async fn quotation_that_would_grow_too_large_stays_as_it_is() {
     needs!(PostgreSql);
     let folder = Folder::new();
     let database = Database::start().await;
-    let milter = Running::start(place(&folder, &database).await).await;
+    let milter = Running::start(consenting(&folder, &database).await).await;
     let mut mta = Mta::open(&milter).await;
     let link = format!(
         "<p><a href=\"https://shop.example.org/?{}\">look</a></p>\r\n",
@@ -84,7 +68,7 @@ async fn quotation_that_shrinks_is_cleaned_just_below_the_limit() {
     needs!(PostgreSql);
     let folder = Folder::new();
     let database = Database::start().await;
-    let milter = Running::start(place(&folder, &database).await).await;
+    let milter = Running::start(consenting(&folder, &database).await).await;
     let mut mta = Mta::open(&milter).await;
     let link = "<p><a href=\"https://shop.example.org/\">look</a></p>\r\n";
     let sent = new_body(&mut mta, 0, EWA, link).await;

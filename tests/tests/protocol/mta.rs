@@ -11,8 +11,12 @@ use std::{
 };
 
 use common::{
-    config::{Config, Socket},
+    config::{Config, Period, Socket},
     keys::KeyRing,
+};
+use harness::{
+    database::Database,
+    site::{Said, says, user},
 };
 use milter::{
     listener::Listener,
@@ -71,6 +75,21 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _gone = std::fs::remove_dir_all(&self.0);
     }
+}
+
+/// A user who tracks opens and links.
+pub(crate) const ANNA: &str = "anna@example.com";
+/// A recipient who allows it.
+pub(crate) const EWA: &str = "ewa@customer.example";
+
+/// A configuration where [`ANNA`]'s mail to [`EWA`] is instrumented, and more time for it than any machine takes.
+pub(crate) async fn consenting(folder: &Folder, database: &Database) -> Config {
+    user(database, ANNA).await;
+    says(database, EWA, Said::Yes).await;
+    let mut config = config(folder);
+    config.database.url = database.url().to_owned().into();
+    config.milter.deadline = Period::millis(20_000);
+    config
 }
 
 /// Returns a configuration whose database cannot be reached.

@@ -2,17 +2,14 @@
 //! Messages to several recipients: written down so that programs do not block one another, and, where they are split, so
 //! that each copy's row says what became of it.
 
-use common::config::{Config, MultiRecipient, Period, SmtpServer};
+use common::config::{MultiRecipient, Period, SmtpServer};
 use harness::{
     database::{Database, wait_for_a_waiter},
     needs,
-    site::{Said, says, user},
 };
 
-use crate::mta::{Folder, Mta, Running, config};
+use crate::mta::{ANNA, EWA, Folder, Mta, Running, consenting};
 
-const ANNA: &str = "anna@example.com";
-const EWA: &str = "ewa@customer.example";
 const JAN: &str = "jan@customer.example";
 const BODY: &[u8] = b"<p>Look at <a href=\"https://shop.example.org/\">this</a>.</p>\r\n";
 const FIELDS: &[(&str, &str)] = &[
@@ -21,15 +18,6 @@ const FIELDS: &[(&str, &str)] = &[
     ("Message-ID", " <1@example.com>"),
     ("Content-Type", " text/html; charset=utf-8"),
 ];
-
-async fn place(folder: &Folder, database: &Database) -> Config {
-    user(database, ANNA).await;
-    says(database, EWA, Said::Yes).await;
-    let mut config = config(folder);
-    config.database.url = database.url().to_owned().into();
-    config.milter.deadline = Period::millis(20_000);
-    config
-}
 
 async fn send(mta: &mut Mta, recipients: &[&str], fields: &[(&str, &str)]) -> Vec<(u8, Vec<u8>)> {
     for recipient in recipients {
@@ -45,7 +33,7 @@ async fn recipients_are_made_in_one_order_whatever_that_of_the_envelope() {
     needs!(PostgreSql);
     let folder = Folder::new();
     let database = Database::start().await;
-    let milter = Running::start(place(&folder, &database).await).await;
+    let milter = Running::start(consenting(&folder, &database).await).await;
     let mut mta = Mta::open(&milter).await;
     database
         .execute(
@@ -93,7 +81,7 @@ async fn copy_that_is_cut_short_is_not_shown_as_one_of_several() {
     needs!(PostgreSql);
     let folder = Folder::new();
     let database = Database::start().await;
-    let mut config = place(&folder, &database).await;
+    let mut config = consenting(&folder, &database).await;
     config.controllers[0].multi_recipient = MultiRecipient::Split;
     config.milter.reinject = Some(SmtpServer {
         host: "127.0.0.1".into(),

@@ -2,17 +2,14 @@
 //! What one author writes keeps nobody else's mail from being tracked: the database is given nothing that it refuses,
 //! and where it refuses a message, it is that message's misfortune alone.
 
-use common::config::{Config, Period};
+use common::config::Period;
 use harness::{
     database::{Database, wait_for_a_waiter},
     needs,
-    site::{Said, says, user},
 };
 
-use crate::mta::{Folder, Mta, Running, config};
+use crate::mta::{ANNA, Folder, Mta, Running, consenting};
 
-const ANNA: &str = "anna@example.com";
-const EWA: &str = "ewa@customer.example";
 const BODY: &str = "<p>Look at <a href=\"https://shop.example.org/\">this</a>.</p>\r\n";
 const HTML: (&str, &str) = ("Content-Type", " text/html; charset=utf-8");
 
@@ -77,15 +74,6 @@ fn oddities() -> Vec<Oddity> {
     ]
 }
 
-async fn place(folder: &Folder, database: &Database) -> Config {
-    user(database, ANNA).await;
-    says(database, EWA, Said::Yes).await;
-    let mut config = config(folder);
-    config.database.url = database.url().to_owned().into();
-    config.milter.deadline = Period::millis(20_000);
-    config
-}
-
 /// Sends a message, and tells whether it was instrumented.
 async fn is_instrumented(mta: &mut Mta, fields: &[(&str, &str)], body: &str) -> bool {
     mta.mail(Some(ANNA)).await;
@@ -98,7 +86,7 @@ async fn nothing_that_an_author_writes_is_refused_by_the_database() {
     needs!(PostgreSql);
     let folder = Folder::new();
     let database = Database::start().await;
-    let milter = Running::start(place(&folder, &database).await).await;
+    let milter = Running::start(consenting(&folder, &database).await).await;
     let mut mta = Mta::open(&milter).await;
     let client = database.connect().await;
 
@@ -139,7 +127,7 @@ async fn message_that_the_database_refuses_keeps_no_other_from_being_tracked() {
     needs!(PostgreSql);
     let folder = Folder::new();
     let database = Database::start().await;
-    let milter = Running::start(place(&folder, &database).await).await;
+    let milter = Running::start(consenting(&folder, &database).await).await;
     let mut mta = Mta::open(&milter).await;
     // What stands for anything that the database cannot take.
     database
@@ -173,7 +161,7 @@ async fn row_that_cannot_be_corrected_in_full_is_corrected_by_name() {
     needs!(PostgreSql);
     let folder = Folder::new();
     let database = Database::start().await;
-    let mut config = place(&folder, &database).await;
+    let mut config = consenting(&folder, &database).await;
     config.milter.deadline = Period::millis(1_200);
     let milter = Running::start(config).await;
     let mut mta = Mta::open(&milter).await;
