@@ -6,13 +6,14 @@
 //! the browser that asked for it, once, and for ten minutes. Whatever goes wrong has one answer; the log has the reason,
 //! and names nobody.
 //!
-//! There is no library in between: the crates that would do it bring three more implementations of the cryptography that
-//! `ring` does for TLS already, one of them with a known weakness, and what is left without them fits on two pages.
+//! There is no library in between: the crates that would do it bring further implementations of the cryptography that
+//! `ring` does for TLS already.
 
 mod attempt;
 mod id_token;
 mod keys;
 mod provider;
+mod question;
 
 pub(crate) use self::provider::Terms;
 pub use self::{

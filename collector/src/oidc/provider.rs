@@ -2,7 +2,6 @@
 //! The provider: where its pages are, what it signs with, and what it says of whoever comes back from it.
 
 use std::{
-    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -10,18 +9,18 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
 use common::config::{Oidc, Secret, is_safe};
-use http_body_util::Full;
-use hyper::{Request, body::Bytes, header, http::request::Builder};
-use serde::{Deserialize, de::DeserializeOwned};
+use hyper::{Request, header};
+use serde::Deserialize;
 use serde_json::{Map, Value};
-use tokio::{net::lookup_host, sync::Mutex, time::timeout};
-use url::{Position, Url, form_urlencoded};
+use tokio::sync::Mutex;
+use url::{Url, form_urlencoded};
 
 use super::{
     id_token::{self, Expected, Said, TokenError},
     keys::Keys,
+    question::{ask, asking, get, octets, path, whole},
 };
-use crate::exchange::{ExchangeError, bare_host, exchange};
+use crate::exchange::ExchangeError;
 
 /// A provider; what it publishes is fetched when it is first needed, and again from time to time.
 pub struct Provider {
@@ -110,9 +109,6 @@ pub enum OidcError {
     Unverified,
 }
 
-/// The longest that one question may take.
-const PATIENCE: Duration = Duration::from_secs(10);
-const LONGEST: usize = 256 * 1024;
 /// How long what the provider publishes is taken for granted.
 const FRESH: Duration = Duration::from_secs(3600);
 /// Keys are not asked for more often than this, whatever tokens name.
@@ -409,61 +405,6 @@ async fn userinfo(
     } else {
         Err(OidcError::Malformed("the claims"))
     }
-}
-
-async fn get<T: DeserializeOwned>(what: &'static str, url: &Url) -> Result<T, OidcError> {
-    let request = whole(asking(Request::get(path(url)), url), String::new())?;
-    ask(what, url, request).await
-}
-
-async fn ask<T: DeserializeOwned>(
-    what: &'static str,
-    url: &Url,
-    request: Request<Full<Bytes>>,
-) -> Result<T, OidcError> {
-    let text = octets(what, url, request).await?;
-    serde_json::from_slice(&text).map_err(|_malformed| OidcError::Malformed("an answer"))
-}
-
-async fn octets(
-    what: &'static str,
-    url: &Url,
-    request: Request<Full<Bytes>>,
-) -> Result<Bytes, OidcError> {
-    let attempt = async {
-        let port = url.port_or_known_default().ok_or(OidcError::Unknown)?;
-        let found = lookup_host((bare_host(url), port)).await;
-        let found: Vec<SocketAddr> = found.map_err(|_unknown| OidcError::Unknown)?.collect();
-        Ok(exchange(url, &found, request, LONGEST).await?)
-    };
-    let (head, body) = timeout(PATIENCE, attempt)
-        .await
-        .unwrap_or(Err(OidcError::Late))?;
-    if head.status.is_success() {
-        Ok(body)
-    } else {
-        Err(OidcError::Status(what, head.status.as_u16()))
-    }
-}
-
-fn path(url: &Url) -> &str {
-    &url[Position::BeforePath..Position::AfterQuery]
-}
-
-fn asking(builder: Builder, url: &Url) -> Builder {
-    builder
-        .header(
-            header::HOST,
-            &url[Position::BeforeHost..Position::AfterPort],
-        )
-        .header(header::ACCEPT, "application/json")
-        .header(header::USER_AGENT, "Fairtrack")
-}
-
-fn whole(builder: Builder, body: String) -> Result<Request<Full<Bytes>>, OidcError> {
-    builder
-        .body(Full::new(Bytes::from(body)))
-        .map_err(|_unfit| OidcError::Malformed("an endpoint"))
 }
 
 #[cfg(test)]
