@@ -13,13 +13,13 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use chrono::Utc;
 use futures_util::FutureExt;
-use serde_json::json;
 
 use common::{
     address::Address,
     config::Controller,
     db::{
         copies::{self, Copy},
+        json::Json,
         messages, standings,
     },
     ids::ControllerId,
@@ -37,7 +37,6 @@ use crate::{
     message::{HeaderEdit, Message},
     milter::{Milter, Settings},
     policy::{self, Case, Decision, Purposes, Splitting},
-    registry,
     rewriting::{Made, Order, Rewriting, WORKING_COPIES},
     session::{Extent, Transaction},
     treatment::Channel,
@@ -295,8 +294,8 @@ impl Treatment<'_> {
             &controller.id,
             copy.message,
             made.opens,
-            &registry::new_links(&made.links),
-            &json!(record),
+            !made.links.is_empty(),
+            &Json::of(record),
             loan.connection(),
         )
         .await;

@@ -2,7 +2,6 @@
 //! Writing messages down: before anything in them is replaced.
 
 use chrono::Utc;
-use serde_json::json;
 
 use common::{
     address::Address,
@@ -10,7 +9,7 @@ use common::{
     db::{
         Connection, DbError, consent_requests, controllers,
         copies::{self, Promise},
-        links::NewLink,
+        json::Json,
         messages::{self, NewMessage, Registration},
         standings,
         users::{Changes, User},
@@ -22,7 +21,7 @@ use common::{
 use crate::{
     control::{Choice, Links},
     database::{Database, Unavailable},
-    instrument::{Record, TrackedLink},
+    instrument::Record,
     intake::Intake,
     message::Message,
     milter::Settings,
@@ -48,7 +47,6 @@ impl Draft<'_> {
         made: Result<&Made, SkipReason>,
         record: &Record,
     ) -> Registration {
-        let links = made.map_or(&[][..], |made| &made.links);
         Registration {
             message: NewMessage {
                 controller: self.controller.id.clone(),
@@ -59,12 +57,11 @@ impl Draft<'_> {
                 subject: subject::decoded(self.message, &self.intake.edits),
                 sent_at: Utc::now(),
                 opens: made.is_ok_and(|made| made.opens),
-                links: !links.is_empty(),
+                links: made.is_ok_and(|made| !made.links.is_empty()),
                 reason: made.err(),
-                record: json!(record),
+                record: Json::of(record),
             },
             recipients: self.intake.recipients.iter().flatten().cloned().collect(),
-            links: new_links(links),
             remembered: remembered(&self.intake.choice, self.user),
             warnings: self.intake.warnings.clone(),
         }
@@ -130,18 +127,6 @@ fn promise(purposes: Purposes, fingerprint: [u8; 32]) -> Promise {
         opens: purposes.opens,
         links: purposes.links.word(),
     }
-}
-
-/// Returns the form in which tracked links are written down.
-pub(crate) fn new_links(links: &[TrackedLink]) -> Vec<NewLink> {
-    links
-        .iter()
-        .map(|link| NewLink {
-            ordinal: link.ordinal.cast_signed(),
-            host: link.host.clone(),
-            label: link.text.clone(),
-        })
-        .collect()
 }
 
 /// Writes a message down in one transaction.

@@ -47,7 +47,7 @@ impl Sample {
         let (user, subject, message) = (sample.user, sample.subject, sample.message.0);
         let login = format!("{user}@example.com");
         let address = format!("{subject}@elsewhere.example");
-        let steps: [(&str, &[&(dyn tokio_postgres::types::ToSql + Sync)]); 6] = [
+        let steps: [(&str, &[&(dyn tokio_postgres::types::ToSql + Sync)]); 5] = [
             (
                 "INSERT INTO controllers (id, name, address, contact, authority) VALUES ('example', '', '', '', '')
                  ON CONFLICT DO NOTHING",
@@ -62,18 +62,16 @@ impl Sample {
                 &[&subject, &address],
             ),
             (
-                "INSERT INTO messages (controller_id, id, user_id, queue_id, sent_at, opens, links)
-                 VALUES ('example', $1, $2, 'Q', now() - interval '1 hour', true, true)",
+                "INSERT INTO messages (controller_id, id, user_id, queue_id, sent_at, opens, links, record)
+                 SELECT 'example', $1, $2, 'Q', now() - interval '1 hour', true, true,
+                     jsonb_build_object('parts', jsonb_build_array(jsonb_build_object('links', jsonb_agg(
+                         jsonb_build_object('ordinal', n, 'host', 'a.example', 'text', '')))))
+                 FROM generate_series(1, 9) n",
                 &[&message, &user],
             ),
             (
                 "INSERT INTO message_recipients VALUES ('example', $1, $2)",
                 &[&message, &subject],
-            ),
-            (
-                "INSERT INTO links (controller_id, message_id, ordinal, host, label)
-                 SELECT 'example', $1, n, 'a.example', '' FROM generate_series(1, 9) n",
-                &[&message],
             ),
         ];
         for (statement, parameters) in steps {

@@ -13,7 +13,7 @@ use actix_web::{
 use chrono::{DateTime, Utc};
 use common::{
     db::{
-        Connection, api_tokens, digests, feed_keys, idempotent_answers,
+        Connection, api_tokens, digests, feed_keys, idempotent_answers, links,
         notifications_feed::{self, Reading},
         report::{self as rows, Message, Wanted},
         sessions, sign_in_links,
@@ -160,7 +160,7 @@ impl Export {
             let record = rows::message(&controller, user, id, &mut connection)
                 .await?
                 .and_then(|(_, record)| record);
-            let links = rows::links(&controller, id, &mut connection).await?;
+            let links = links::of_message(&controller, id, &mut connection).await?;
             let hits = rows::hits(&controller, id, HITS, &mut connection).await?;
             let recipients = recipients.remove(&id.0).unwrap_or_default();
             items.push(whole(message, record, recipients, &links, hits));
@@ -280,7 +280,7 @@ fn whole(
     message: Message,
     record: Option<Value>,
     recipients: Vec<String>,
-    links: &[rows::Link],
+    links: &[links::Link],
     hits: Vec<rows::Hit>,
 ) -> Value {
     let mut item = json!(MessageJson::new(message, recipients));

@@ -9,7 +9,10 @@ use actix_web::{
 };
 use chrono::{DateTime, Utc};
 use common::{
-    db::report::{self as rows, Hit, Link},
+    db::{
+        links::{self, Link},
+        report::{self as rows, Hit},
+    },
     ids::MessageId,
 };
 use serde::{Deserialize, Serialize};
@@ -85,7 +88,7 @@ pub async fn show(
         .await?
         .remove(&id.0)
         .unwrap_or_default();
-    let links = rows::links(controller, id, &mut connection).await?;
+    let links = links::of_message(controller, id, &mut connection).await?;
     let hits = rows::hits(controller, id, MOST_EVENTS, &mut connection).await?;
 
     let alone = match recipients.as_slice() {

@@ -32,8 +32,6 @@ pub(super) struct Sum {
     /// Nothing where the message loses something: then it is counted anew.
     pub(super) gain: Gain,
     pub(super) has_losses: bool,
-    /// Whether the clicks on links have changed.
-    pub(super) has_clicks: bool,
     /// What each hour gains or loses.
     pub(super) hours: BTreeMap<DateTime<Utc>, Difference>,
 }
@@ -81,7 +79,6 @@ impl Look {
                 clicked: None,
             },
             has_losses: false,
-            has_clicks: false,
             hours: BTreeMap::new(),
         };
         for (old, new) in self.pairs() {
@@ -91,7 +88,6 @@ impl Look {
                 continue;
             }
             sum.has_losses |= lost != Difference::default();
-            sum.has_clicks |= lost.clicks != gained.clicks;
             let hour = new.at.duration_trunc(TimeDelta::hours(1)).unwrap_or(new.at);
             let total = sum.hours.entry(hour).or_default();
             total.opens += gained.opens - lost.opens;

@@ -323,7 +323,7 @@ fn swept(views: &[View]) -> Vec<Uuid> {
     swept.map(|view| view.claim.message.0).collect()
 }
 
-/// Writes down what has changed: verdicts, and the counters of messages, links and hours.
+/// Writes down what has changed: verdicts, and the counters of messages and hours.
 pub(super) async fn write(
     controller: &ControllerId,
     looks: &[Look],
@@ -341,8 +341,6 @@ pub(super) async fn write(
     };
     let losing = named(|sum| sum.has_losses);
     counters::recount(controller, &losing, connection).await?;
-    let clicked = named(|sum| sum.has_clicks);
-    links::recount(controller, &clicked, connection).await?;
 
     let mut hours: BTreeMap<_, counters::Difference> = BTreeMap::new();
     for (look, sum) in looks.iter().zip(&sums) {

@@ -8,7 +8,10 @@ use actix_web::{
 use askama::Template;
 use chrono::Utc;
 use common::{
-    db::report::{self as rows, Link, Message},
+    db::{
+        links::{self, Link},
+        report::{self as rows, Message},
+    },
     ids::MessageId,
 };
 use serde::Deserialize;
@@ -94,7 +97,7 @@ pub async fn show(
         .await?
         .remove(&id.0)
         .unwrap_or_default();
-    let links = rows::links(controller, id, &mut connection).await?;
+    let links = links::of_message(controller, id, &mut connection).await?;
     let hits = rows::hits(controller, id, MOST, &mut connection).await?;
     drop(connection);
     let now = Utc::now();

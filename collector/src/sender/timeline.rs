@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use common::{
-    db::report::{Hit, Link},
+    db::{links::Link, report::Hit},
     language::Language,
 };
 use serde_json::json;

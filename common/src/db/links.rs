@@ -1,66 +1,66 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! `links`: the tracked links of a message; never their destinations, which stand in the links themselves.
+//! `tracked_links`: the tracked links of messages, as their decision records tell; never their destinations, which stand
+//! in the links themselves.
 
 use std::collections::HashMap;
 
 use diesel::{
-    QueryResult,
+    QueryResult, QueryableByName,
     dsl::count_star,
     prelude::*,
-    sql_types::{Array, Text, Uuid as SqlUuid},
+    sql_types::{Integer, SmallInt, Text, Uuid as SqlUuid},
 };
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::{Connection, schema::links};
+use super::{
+    Connection,
+    schema::{hits, messages, notifications},
+};
 use crate::ids::{ControllerId, MessageId};
 
-/// A tracked link, as it is written down.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct NewLink {
+diesel::table! {
+    /// A view.
+    tracked_links (controller_id, message_id, ordinal) {
+        controller_id -> Text,
+        message_id -> Uuid,
+        ordinal -> Int2,
+        host -> Text,
+        label -> Text,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(tracked_links, hits);
+diesel::allow_tables_to_appear_in_same_query!(tracked_links, messages);
+diesel::allow_tables_to_appear_in_same_query!(tracked_links, notifications);
+
+/// A tracked link of a message.
+#[derive(Clone, Debug, QueryableByName)]
+pub struct Link {
     /// From 1, in reading order.
+    #[diesel(sql_type = SmallInt)]
     pub ordinal: i16,
+    #[diesel(sql_type = Text)]
     pub host: String,
     /// The visible text.
+    #[diesel(sql_type = Text)]
     pub label: String,
+    /// How often likely people followed it.
+    #[diesel(sql_type = Integer)]
+    pub click_count: i32,
 }
 
-#[derive(Insertable)]
-#[diesel(table_name = links)]
-struct Row<'a> {
-    controller_id: &'a str,
-    message_id: Uuid,
-    ordinal: i16,
-    host: &'a str,
-    label: &'a str,
-}
-
-/// Writes the links of a message down.
-pub async fn insert(
+/// Returns the tracked links of a message, in their order.
+pub async fn of_message(
     controller: &ControllerId,
     message: MessageId,
-    new: &[NewLink],
     connection: &mut Connection,
-) -> QueryResult<usize> {
-    let rows: Vec<Row<'_>> = new
-        .iter()
-        .map(|link| Row {
-            controller_id: controller.as_str(),
-            message_id: message.0,
-            ordinal: link.ordinal,
-            host: &link.host,
-            label: &link.label,
-        })
-        .collect();
-    let mut written = 0;
-    // A statement takes 65,535 values at most.
-    for rows in rows.chunks(10_000) {
-        written += diesel::insert_into(links::table)
-            .values(rows)
-            .execute(connection)
-            .await?;
-    }
-    Ok(written)
+) -> QueryResult<Vec<Link>> {
+    diesel::sql_query(OF_MESSAGE)
+        .bind::<Text, _>(controller.as_str())
+        .bind::<SqlUuid, _>(message.0)
+        .load(connection)
+        .await
 }
 
 /// Returns how many tracked links each of the messages has.
@@ -72,61 +72,26 @@ pub async fn numbers(
     if messages.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows: Vec<(Uuid, i64)> = links::table
+    let rows: Vec<(Uuid, i64)> = tracked_links::table
         .filter(
-            links::controller_id
+            tracked_links::controller_id
                 .eq(controller.as_str())
-                .and(links::message_id.eq_any(messages)),
+                .and(tracked_links::message_id.eq_any(messages)),
         )
-        .group_by(links::message_id)
-        .select((links::message_id, count_star()))
+        .group_by(tracked_links::message_id)
+        .select((tracked_links::message_id, count_star()))
         .load(connection)
         .await?;
     Ok(rows.into_iter().collect())
 }
 
-/// Counts the settled clicks on the links of messages.
-pub async fn recount(
-    controller: &ControllerId,
-    messages: &[Uuid],
-    connection: &mut Connection,
-) -> QueryResult<usize> {
-    if messages.is_empty() {
-        return Ok(0);
-    }
-    diesel::sql_query(RECOUNT)
-        .bind::<Text, _>(controller.as_str())
-        .bind::<Array<SqlUuid>, _>(messages)
-        .execute(connection)
-        .await
-}
-
-const RECOUNT: &str = "
-UPDATE links SET click_count = clicks.count
-FROM (
-    SELECT links.message_id, links.ordinal, count(hits.id) AS count
-    FROM messages JOIN links ON links.controller_id = messages.controller_id AND links.message_id = messages.id
-    LEFT JOIN hits ON hits.controller_id = links.controller_id AND hits.message_id = links.message_id
-        AND hits.ordinal = links.ordinal AND hits.kind = 'click' AND hits.settled AND hits.at <= messages.settled_until
-        AND hits.class IN ('human', 'image-proxy-on-open')
-    WHERE messages.controller_id = $1 AND messages.id = ANY ($2)
-    GROUP BY links.message_id, links.ordinal) AS clicks
-WHERE links.controller_id = $1 AND links.message_id = clicks.message_id AND links.ordinal = clicks.ordinal
-    AND links.click_count <> clicks.count";
-
-/// Takes the links of a message away.
-pub async fn delete(
-    controller: &ControllerId,
-    message: MessageId,
-    connection: &mut Connection,
-) -> QueryResult<usize> {
-    diesel::delete(
-        links::table.filter(
-            links::controller_id
-                .eq(controller.as_str())
-                .and(links::message_id.eq(message.0)),
-        ),
-    )
-    .execute(connection)
-    .await
-}
+const OF_MESSAGE: &str = "
+SELECT ordinal, host, label, coalesce(clicks.count, 0)::integer AS click_count
+FROM tracked_links LEFT JOIN (
+    SELECT hits.ordinal, count(*) AS count
+    FROM messages JOIN hits ON hits.controller_id = messages.controller_id AND hits.message_id = messages.id
+    WHERE messages.controller_id = $1 AND messages.id = $2 AND hits.kind = 'click' AND hits.settled
+        AND hits.at <= messages.settled_until AND hits.class IN ('human', 'image-proxy-on-open')
+    GROUP BY hits.ordinal) AS clicks USING (ordinal)
+WHERE controller_id = $1 AND message_id = $2
+ORDER BY ordinal";

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{
     Connection,
-    links::{self, NewLink},
+    json::Json,
     registration::{self, Written},
     schema::{message_recipients, messages},
     subjects, users, warnings,
@@ -39,8 +39,8 @@ pub struct NewMessage {
     pub links: bool,
     /// Why the message is left untouched; `None` for an instrumented one.
     pub reason: Option<SkipReason>,
-    /// The decision record.
-    pub record: serde_json::Value,
+    /// The decision record, which names the tracked links.
+    pub record: Json,
 }
 
 /// Everything that one message leaves in the database.
@@ -49,7 +49,6 @@ pub struct Registration {
     pub message: NewMessage,
     /// By envelope, without control addresses; each once.
     pub recipients: Vec<Address>,
-    pub links: Vec<NewLink>,
     /// What the author's choice makes the new default.
     pub remembered: Option<users::Changes>,
     /// What the user is told: codes and what they are about; never an address.
@@ -69,7 +68,7 @@ struct Row<'a> {
     opens: bool,
     links: bool,
     reason: Option<&'a str>,
-    record: &'a serde_json::Value,
+    record: &'a Json,
 }
 
 #[derive(Insertable)]
@@ -80,7 +79,7 @@ struct RecipientRow<'a> {
     subject_ref: Uuid,
 }
 
-/// Writes a message down, with its recipients and links, in one transaction.
+/// Writes a message down, with its recipients, in one transaction.
 ///
 /// A tracked link whose message is missing would be answered and never recorded; a message without its recipients would
 /// be recorded against nobody's consent.
@@ -130,30 +129,20 @@ pub async fn make_instrumented(
     controller: &ControllerId,
     id: MessageId,
     opens: bool,
-    tracked: &[NewLink],
-    record: &serde_json::Value,
+    links: bool,
+    record: &Json,
     connection: &mut Connection,
 ) -> QueryResult<bool> {
-    connection
-        .transaction(async |connection| {
-            let changed = diesel::update(messages::table.find((controller.as_str(), id.0)))
-                .set((
-                    messages::opens.eq(opens),
-                    messages::links.eq(!tracked.is_empty()),
-                    messages::reason.eq(None::<&str>),
-                    messages::record.eq(record),
-                ))
-                .execute(connection)
-                .await?;
-            if changed == 0 {
-                return Ok(false);
-            }
-            // A copy may come back more than once, if Postfix could not queue what we made of it.
-            links::delete(controller, id, connection).await?;
-            links::insert(controller, id, tracked, connection).await?;
-            Ok(true)
-        })
-        .await
+    let changed = diesel::update(messages::table.find((controller.as_str(), id.0)))
+        .set((
+            messages::opens.eq(opens),
+            messages::links.eq(links),
+            messages::reason.eq(None::<&str>),
+            messages::record.eq(record),
+        ))
+        .execute(connection)
+        .await?;
+    Ok(changed > 0)
 }
 
 /// Sets why a message was left untouched, whatever stood there; false if it is not written down.
@@ -171,7 +160,6 @@ pub async fn leave_untouched(
         ))
         .execute(connection)
         .await?;
-    links::delete(controller, id, connection).await?;
     Ok(changed > 0)
 }
 
@@ -212,10 +200,8 @@ async fn insert_what_belongs_to(
     insert_recipients(registrations, connection).await?;
     for registration in registrations {
         let message = &registration.message;
-        let (controller, id) = (&message.controller, message.id);
-        links::insert(controller, id, &registration.links, connection).await?;
         if let Some(changes) = &registration.remembered {
-            users::change(controller, message.user, changes, connection).await?;
+            users::change(&message.controller, message.user, changes, connection).await?;
         }
         warnings::insert(message, &registration.warnings, connection).await?;
     }

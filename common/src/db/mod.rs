@@ -23,6 +23,7 @@ pub mod exchangers;
 pub mod feed_keys;
 pub mod hits;
 pub mod idempotent_answers;
+pub mod json;
 pub mod links;
 pub mod locks;
 pub mod messages;

@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use super::{
     Connection,
-    schema::{links, messages, notifications},
+    links::tracked_links,
+    schema::{messages, notifications},
 };
 use crate::ids::{ControllerId, UserId};
 
@@ -56,10 +57,10 @@ pub async fn read(
                 .and(notifications::message_id.eq(messages::id.nullable()))),
         )
         .left_join(
-            links::table.on(links::controller_id
+            tracked_links::table.on(tracked_links::controller_id
                 .eq(notifications::controller_id)
-                .and(notifications::message_id.eq(links::message_id.nullable()))
-                .and(notifications::ordinal.eq(links::ordinal.nullable()))),
+                .and(notifications::message_id.eq(tracked_links::message_id.nullable()))
+                .and(notifications::ordinal.eq(tracked_links::ordinal.nullable()))),
         )
         .filter(
             notifications::controller_id
@@ -75,8 +76,8 @@ pub async fn read(
             notifications::at,
             notifications::read_at,
             messages::subject.nullable(),
-            links::label.nullable(),
-            links::host.nullable(),
+            tracked_links::label.nullable(),
+            tracked_links::host.nullable(),
         ))
         .limit(limit);
     match reading {

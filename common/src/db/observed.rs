@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::{
     Connection,
-    schema::{hits, links, message_recipients, messages, users, withdrawal_keys},
+    links::tracked_links,
+    schema::{hits, message_recipients, messages, users, withdrawal_keys},
 };
 use crate::ids::{ControllerId, MessageId, SubjectRef};
 
@@ -190,10 +191,10 @@ pub async fn hits_of(
 ) -> QueryResult<Vec<ObservedHit>> {
     hits::table
         .left_join(
-            links::table.on(links::controller_id
+            tracked_links::table.on(tracked_links::controller_id
                 .eq(hits::controller_id)
-                .and(links::message_id.eq(hits::message_id))
-                .and(links::ordinal.eq(hits::ordinal))),
+                .and(tracked_links::message_id.eq(hits::message_id))
+                .and(tracked_links::ordinal.eq(hits::ordinal))),
         )
         .filter(
             hits::controller_id
@@ -208,7 +209,7 @@ pub async fn hits_of(
             hits::at,
             hits::class,
             hits::features,
-            links::host.nullable(),
+            tracked_links::host.nullable(),
         ))
         .load(connection)
         .await

@@ -9,7 +9,7 @@ use diesel::{
     pg::Pg,
     query_builder::{AstPass, QueryFragment, QueryId},
     result::{DatabaseErrorKind, Error},
-    sql_types::{Array, Bool, Jsonb, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid},
+    sql_types::{Array, Bool, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid},
 };
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
@@ -29,7 +29,7 @@ pub(super) enum Written {
     Whole,
 }
 
-/// Writes a message down with its recipients and links, or nothing.
+/// Writes a message down with its recipients, or nothing.
 pub(super) async fn write(
     registration: &Registration,
     connection: &mut Connection,
@@ -50,16 +50,12 @@ struct Statement<'a> {
     addresses: Vec<&'a str>,
     base_addresses: Vec<String>,
     subject_refs: Vec<Uuid>,
-    ordinals: Vec<i16>,
-    hosts: Vec<&'a str>,
-    labels: Vec<&'a str>,
     reason: Option<&'static str>,
 }
 
 impl<'a> Statement<'a> {
     fn new(registration: &'a Registration) -> Self {
         let recipients = &registration.recipients;
-        let links = &registration.links;
         Self {
             message: &registration.message,
             addresses: recipients.iter().map(Address::as_str).collect(),
@@ -68,9 +64,6 @@ impl<'a> Statement<'a> {
                 .map(|address| address.base().as_str().to_owned())
                 .collect(),
             subject_refs: recipients.iter().map(|_| Uuid::new_v4()).collect(),
-            ordinals: links.iter().map(|link| link.ordinal).collect(),
-            hosts: links.iter().map(|link| link.host.as_str()).collect(),
-            labels: links.iter().map(|link| link.label.as_str()).collect(),
             reason: registration.message.reason.map(SkipReason::code),
         }
     }
@@ -114,12 +107,6 @@ impl QueryFragment<Pg> for Statement<'_> {
         out.push_sql(", ");
         out.push_bind_param::<Array<SqlUuid>, _>(&self.subject_refs)?;
         out.push_sql(RECIPIENTS);
-        out.push_bind_param::<Array<SmallInt>, _>(&self.ordinals)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Text>, _>(&self.hosts)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Text>, _>(&self.labels)?;
-        out.push_sql(LINKS);
         Ok(())
     }
 }
@@ -152,14 +139,9 @@ const RECIPIENTS: &str = r#") AS given (address, base_address, fresh)
         SELECT subject_ref FROM made
         UNION ALL
         SELECT known.subject_ref FROM wanted JOIN subjects known USING (controller_id, address)
-    ), recipients AS (
-        INSERT INTO message_recipients (controller_id, message_id, subject_ref)
-        SELECT controller_id, id, subject_ref FROM message, present
-        UNION ALL
-        SELECT controller_id, id, NULL FROM message
-        WHERE (SELECT count(*) FROM present) < (SELECT count(*) FROM wanted)
     )
-    INSERT INTO links (controller_id, message_id, ordinal, host, label)
-    SELECT controller_id, id, ordinal, host, label FROM message, unnest("#;
-
-const LINKS: &str = ") AS tracked (ordinal, host, label)";
+    INSERT INTO message_recipients (controller_id, message_id, subject_ref)
+    SELECT controller_id, id, subject_ref FROM message, present
+    UNION ALL
+    SELECT controller_id, id, NULL FROM message
+    WHERE (SELECT count(*) FROM present) < (SELECT count(*) FROM wanted)"#;

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::{
     Connection,
-    schema::{activity, hits, links, message_recipients, messages, subjects},
+    schema::{activity, hits, message_recipients, messages, subjects},
 };
 use crate::ids::{ControllerId, MessageId, UserId};
 
@@ -65,16 +65,6 @@ pub struct Wanted {
     pub search: Option<String>,
     /// Only messages older than this one.
     pub before: Option<(DateTime<Utc>, Uuid)>,
-}
-
-/// A tracked link of a message.
-#[derive(Clone, Debug, Queryable, Selectable)]
-#[diesel(table_name = links)]
-pub struct Link {
-    pub ordinal: i16,
-    pub host: String,
-    pub label: String,
-    pub click_count: i32,
 }
 
 /// A hit as the message's sender sees it.
@@ -180,24 +170,6 @@ pub async fn recipients(
         found.entry(message).or_default().push(address);
     }
     Ok(found)
-}
-
-/// Returns the tracked links of a message, in their order.
-pub async fn links(
-    controller: &ControllerId,
-    id: MessageId,
-    connection: &mut Connection,
-) -> QueryResult<Vec<Link>> {
-    links::table
-        .filter(
-            links::controller_id
-                .eq(controller.as_str())
-                .and(links::message_id.eq(id.0)),
-        )
-        .order(links::ordinal)
-        .select(Link::as_select())
-        .load(connection)
-        .await
 }
 
 /// Returns the hits of a message, the newest first.

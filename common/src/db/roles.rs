@@ -31,6 +31,7 @@ const MILTER: [(&str, &str); 13] = [
         "SELECT, INSERT, UPDATE (name, address, contact, authority, updated_at)",
     ),
     ("copies", "SELECT, INSERT"),
+    // For the release before, while this one comes.
     ("links", "SELECT, INSERT, DELETE"),
     ("message_recipients", "SELECT, INSERT"),
     (

@@ -224,9 +224,6 @@ UPDATE messages SET open_count = 0, first_open_at = NULL, last_open_at = NULL
 WHERE controller_id = $1 AND id = ANY ($2)";
 
 const CLEAR_CLICKS: &str = "
-WITH cleared AS (
-    UPDATE links SET click_count = 0 WHERE controller_id = $1 AND message_id = ANY ($2)
-)
 UPDATE messages SET click_count = 0, first_click_at = NULL, last_click_at = NULL
 WHERE controller_id = $1 AND id = ANY ($2)";
 

@@ -3,6 +3,8 @@
 //!
 //! Destinations are not in it, only their hosts.
 
+use std::collections::HashSet;
+
 use common::reason::SkipReason;
 use serde::Serialize;
 
@@ -19,8 +21,8 @@ pub struct Record {
     pub more_links: usize,
 }
 
-/// The most links that are written down: twice as many as can be tracked.
-const MAX_LINKS: usize = 1_000;
+/// The most links that are written down beside those that are tracked.
+const MAX_OTHER_LINKS: usize = 500;
 
 impl Record {
     /// Notes that nothing was put in after all.
@@ -31,13 +33,21 @@ impl Record {
         }
     }
 
-    /// Keeps the first links and counts the rest.
+    /// Keeps every tracked link once, with its text where it has one, and the first of the others, and counts the rest.
     pub(crate) fn cut_links(&mut self) {
-        let mut room = MAX_LINKS;
+        let mut room = MAX_OTHER_LINKS;
+        let mut tracked = HashSet::new();
         for part in &mut self.parts {
-            self.more_links += part.links.len().saturating_sub(room);
-            part.links.truncate(room);
-            room -= part.links.len();
+            let before = part.links.len();
+            part.links.retain(|link| {
+                let is_needed = link
+                    .ordinal
+                    .is_some_and(|ordinal| tracked.insert((ordinal, link.text.is_empty())));
+                let is_kept = is_needed || room > 0;
+                room -= usize::from(is_kept && !is_needed);
+                is_kept
+            });
+            self.more_links += before - part.links.len();
         }
     }
 }
@@ -239,5 +249,40 @@ mod tests {
         }
         assert_eq!(shorten(&"ab ".repeat(100)).len(), 80);
         assert_eq!(shorten(&"ż".repeat(100)).chars().count(), 80);
+    }
+
+    #[test]
+    fn no_tracked_link_is_cut() {
+        let link = |ordinal, text: &str| LinkRecord {
+            ordinal,
+            host: "a.example".into(),
+            text: text.into(),
+            skipped: None,
+        };
+        let part = |links| PartRecord {
+            path: "1".into(),
+            media: "text/plain".into(),
+            transfer: "8bit",
+            charset: None,
+            outcome: Outcome::Edited,
+            reason: None,
+            pixel: false,
+            recoded: false,
+            links,
+        };
+        let mut record = Record {
+            parts: vec![
+                part(vec![link(Some(1), ""); 2_000]),
+                part(vec![link(None, "b"); 700]),
+                part(vec![link(Some(1), "c"), link(Some(2), "")]),
+            ],
+            ..Record::default()
+        };
+
+        record.cut_links();
+
+        let kept: Vec<usize> = record.parts.iter().map(|part| part.links.len()).collect();
+        assert_eq!(kept, [1 + MAX_OTHER_LINKS, 0, 2]);
+        assert_eq!(record.more_links, 1_499 + 700);
     }
 }

@@ -359,15 +359,14 @@ async fn fill(installation: &Installation, database: &Database) -> Vec<(String, 
     let count = MESSAGES;
     database
         .execute(&format!(
-            "INSERT INTO messages (controller_id, id, user_id, queue_id, sent_at, opens, links)
-             SELECT 'example', gen_random_uuid(), users.id, 'Q', now() - interval '1 hour', true, true
+            "INSERT INTO messages (controller_id, id, user_id, queue_id, sent_at, opens, links, record)
+             SELECT 'example', gen_random_uuid(), users.id, 'Q', now() - interval '1 hour', true, true, '{{\"parts\": [
+                 {{\"links\": [{{\"ordinal\": 1, \"host\": \"www.shop.example\", \"text\": \"Boots\"}}]}}]}}'
              FROM users, generate_series(1, {count} / 20);
              WITH numbered AS (SELECT id, row_number() OVER () AS n FROM messages),
                  people AS (SELECT subject_ref, row_number() OVER () AS n FROM subjects)
              INSERT INTO message_recipients SELECT 'example', numbered.id, subject_ref
              FROM numbered JOIN people ON people.n = numbered.n % 2000 + 1;
-             INSERT INTO links (controller_id, message_id, ordinal, host, label)
-             SELECT 'example', id, 1, 'www.shop.example', 'Boots' FROM messages;
              ANALYZE;
              CREATE TABLE naive_hits (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, token text NOT NULL,
                  user_agent text, at timestamptz NOT NULL DEFAULT now());"

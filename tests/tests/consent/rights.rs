@@ -7,6 +7,7 @@ use common::{
     address::Address,
     consent::chain::hex,
     db::{
+        json::Json,
         messages::{self, NewMessage, Registration},
         standings,
     },
@@ -427,10 +428,9 @@ async fn register(database: &str, user: Uuid, recipient: &str, warnings: Vec<Str
             opens: false,
             links: false,
             reason: Some(SkipReason::Untracked),
-            record: json!({}),
+            record: Json::of(&json!({})),
         },
         recipients: vec![Address::parse(recipient).unwrap()],
-        links: Vec::new(),
         remembered: None,
         warnings,
     };

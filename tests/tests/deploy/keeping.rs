@@ -176,6 +176,8 @@ const FIRST_RELEASE: &str = "
         SELECT controller_id, NUMBER, gen_random_uuid(), subject_ref, 'open', 'granted', 'recipient', 2, now(), now(),
             'p1', 'page', '', '', ''
         FROM subjects WHERE address = 'bNUMBER@client.example';
+    INSERT INTO links (controller_id, message_id, ordinal, host, label)
+        SELECT controller_id, id, 1, 'a.example', 'A' FROM messages WHERE message_id_header = '<NUMBER@example.com>';
     UPDATE messages SET open_count = open_count + 1 WHERE message_id_header = '<NUMBER@example.com>';
 ";
 

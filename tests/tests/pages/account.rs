@@ -93,7 +93,7 @@ impl Account {
             .execute(MESSAGES, &[&self.id, &messages])
             .await
             .unwrap();
-        for statement in [RECIPIENTS, LINKS, HITS, NOTIFICATIONS, ACTIVITY] {
+        for statement in [RECIPIENTS, HITS, NOTIFICATIONS, ACTIVITY] {
             client.execute(statement, &[&self.id]).await.unwrap();
         }
     }
@@ -159,6 +159,7 @@ const MESSAGES: &str = "
         '{\"parts\": [{\"media\": \"text/plain\", \"outcome\": \"edited\", \"pixel\": false, \"links\": []},
             {\"media\": \"text/html\", \"outcome\": \"edited\", \"pixel\": true, \"links\": [
                 {\"ordinal\": 1, \"host\": \"a.example\", \"text\": \"Our offer\", \"skipped\": null},
+                {\"ordinal\": 2, \"host\": \"a.example\", \"text\": \"\", \"skipped\": null},
                 {\"ordinal\": null, \"host\": \"bank.example\", \"text\": \"Reset\", \"skipped\": \"sensitive\"}]}]}',
         CASE WHEN n % 8 < 3 THEN 1 + n % 5 ELSE 0 END, CASE WHEN n % 8 < 3 THEN sent + interval '2 minutes' END,
         CASE WHEN n % 8 < 3 THEN sent + interval '90 minutes' END,
@@ -177,11 +178,6 @@ const RECIPIENTS: &str = "
         ON CONFLICT (controller_id, address) DO UPDATE SET base_address = excluded.base_address
         RETURNING subject_ref, address)
     INSERT INTO message_recipients SELECT 'example', id, subject_ref FROM wanted JOIN made USING (address)";
-
-const LINKS: &str = "
-    INSERT INTO links (controller_id, message_id, ordinal, host, label, click_count)
-    SELECT 'example', id, n, 'a.example', CASE n WHEN 1 THEN 'Our offer' ELSE '' END, CASE n WHEN 1 THEN click_count ELSE 0 END
-    FROM messages, generate_series(1, 2) n WHERE user_id = $1 AND links";
 
 const HITS: &str = "
     INSERT INTO hits (controller_id, message_id, at, id, kind, ordinal, features, class, confidence, reasons, rules_version, settled)

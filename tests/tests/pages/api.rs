@@ -119,7 +119,9 @@ async fn message_has_the_shape_of_the_contract() {
     );
     assert_eq!(click["recipient"], "customer1@recipient.test");
     assert_eq!(click["client"], "Firefox");
-    assert_eq!(whole["links"].as_array().unwrap().len(), 2);
+    let links = whole["links"].as_array().unwrap();
+    let counts = links.iter().map(|link| &link["click_count"]);
+    assert!(counts.eq([&json!(1), &json!(0)]), "{links:?}");
 }
 
 #[tokio::test]

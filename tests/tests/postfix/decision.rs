@@ -26,7 +26,7 @@ async fn instrumented_message_is_written_down_with_links_and_recipients() {
         "=?utf-8?Q?Za=C5=BC?="
     );
     let row = "SELECT count(*) FROM messages m
-         JOIN links l ON l.message_id = m.id JOIN message_recipients r ON r.message_id = m.id
+         JOIN tracked_links l ON l.message_id = m.id JOIN message_recipients r ON r.message_id = m.id
          JOIN subjects s USING (subject_ref)
          WHERE m.opens AND m.links AND m.reason IS NULL AND m.subject = 'Zaż' AND l.host = 'shop.example.org'
          AND s.address = $1 AND m.message_id_header = '<20261124120000.1@example.com>'

@@ -129,7 +129,7 @@ async fn each_recipient_gets_what_they_consent_to() {
     let rows = "SELECT string_agg(a, ' ' ORDER BY a) FROM (
             SELECT coalesce(m.reason, 'opens=' || m.opens || ',links=' || m.links) || ':' ||
                 string_agg(s.address, '+' ORDER BY s.address) || ':' ||
-                (SELECT count(*) FROM links l WHERE l.message_id = m.id) AS a
+                (SELECT count(*) FROM tracked_links l WHERE l.message_id = m.id) AS a
             FROM messages m JOIN message_recipients r ON r.message_id = m.id JOIN subjects s USING (subject_ref)
             GROUP BY m.controller_id, m.id) rows";
     let client = site.database.connect().await;

@@ -28,7 +28,7 @@ async fn rows(database: &Database) -> Vec<(Option<String>, bool, i64)> {
         .connect()
         .await
         .query(
-            "SELECT reason, opens OR links, (SELECT count(*) FROM links l WHERE l.message_id = m.id) +
+            "SELECT reason, opens OR links, (SELECT count(*) FROM tracked_links l WHERE l.message_id = m.id) +
                 (SELECT count(*) FROM jsonb_path_query(record, '$.parts[*] ? (@.outcome == \"edited\")'))
              FROM messages m",
             &[],

@@ -197,5 +197,6 @@ async fn row_that_cannot_be_corrected_in_full_is_corrected_by_name() {
     let corrected =
         "SELECT count(*) FROM messages WHERE reason = 'deadline' AND NOT opens AND NOT links";
     assert_eq!(database.count(corrected, &[]).await, 1);
-    assert_eq!(database.count("SELECT count(*) FROM links", &[]).await, 0);
+    let links = "SELECT count(*) FROM tracked_links";
+    assert_eq!(database.count(links, &[]).await, 0);
 }
