@@ -80,10 +80,11 @@ pub async fn run(command: &Command, context: &Context) -> anyhow::Result<()> {
 async fn verify(context: &Context) -> anyhow::Result<()> {
     let config = context.config()?;
     let mut connection = connect(&config).await?;
+    let proof_since = Utc::now() - config.retention.consent_proof.delta();
     let mut checked = Vec::new();
     for controller in &config.controllers {
         let id = &controller.id;
-        let log = audit::consent_log(id, &mut connection).await?;
+        let log = audit::consent_log(id, proof_since, &mut connection).await?;
         checked.push(Checked::new(id, "consent", log));
         let log = audit::act_log(id, &mut connection).await?;
         checked.push(Checked::new(id, "acts", log));

@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Reading the two chained logs from end to end, in pieces, and naming the first entry that is not as it was written.
 
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
 use diesel::{QueryResult, prelude::*};
 use diesel_async::RunQueryDsl;
+use uuid::Uuid;
 
-use super::{Connection, acts, consent_events, schema::consent_evidence};
+use super::{
+    Connection, acts,
+    consent_events::{self, Recorded},
+    schema::{consent_evidence, erasures},
+};
 use crate::{consent::chain, ids::ControllerId};
 
 /// What a whole log came to.
@@ -22,6 +30,8 @@ pub enum Fault {
     Altered { seq: i64 },
     #[error("the evidence of entry {seq} was altered")]
     Evidence { seq: i64 },
+    #[error("the evidence of entry {seq} is missing before its time")]
+    NoEvidence { seq: i64 },
     #[error("entry {seq} is missing")]
     Missing { seq: i64 },
     #[error("entry {seq} does not follow the one before it")]
@@ -30,9 +40,11 @@ pub enum Fault {
 
 const PIECE: i64 = 1_000;
 
-/// Checks a controller's consent log.
+/// Checks a controller's consent log. Evidence is there of everything that was in force later than `proof_since`, unless
+/// the person was erased.
 pub async fn consent_log(
     controller: &ControllerId,
+    proof_since: DateTime<Utc>,
     connection: &mut Connection,
 ) -> QueryResult<Result<Intact, Fault>> {
     let mut last = (0, chain::genesis(controller).to_vec());
@@ -44,10 +56,18 @@ pub async fn consent_log(
         };
         let evidence =
             consent_events::evidence_between(controller, first.seq, end.seq, connection).await?;
+        let is_due = |entry: &&Recorded| {
+            entry.expires_at.unwrap_or(entry.at) > proof_since && !evidence.contains_key(&entry.seq)
+        };
+        let lacking: Vec<Uuid> = piece.iter().filter(is_due).map(|e| e.subject_ref).collect();
+        let erased = erased(controller, &lacking, connection).await?;
         for entry in &piece {
             let written = (entry.seq, &entry.prev_hash, &entry.entry_hash);
             if let Err(fault) = follows(&last, written, entry.computed_hash()) {
                 return Ok(Err(fault));
+            }
+            if is_due(&entry) && !erased.contains(&entry.subject_ref) {
+                return Ok(Err(Fault::NoEvidence { seq: entry.seq }));
             }
             if let Some(support) = evidence.get(&entry.seq)
                 && chain::sha256(chain::canonical(support)) != entry.evidence_sha256.as_slice()
@@ -72,6 +92,27 @@ pub async fn consent_log(
         return Ok(Err(Fault::Missing { seq: last.0 + 1 }));
     }
     Ok(Ok(intact(entries, last)))
+}
+
+/// Returns those of the people who were erased.
+async fn erased(
+    controller: &ControllerId,
+    people: &[Uuid],
+    connection: &mut Connection,
+) -> QueryResult<HashSet<Uuid>> {
+    if people.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let found: Vec<Uuid> = erasures::table
+        .filter(
+            erasures::controller_id
+                .eq(controller.as_str())
+                .and(erasures::subject_ref.eq_any(people)),
+        )
+        .select(erasures::subject_ref)
+        .load(connection)
+        .await?;
+    Ok(found.into_iter().collect())
 }
 
 /// Checks a controller's log of acts, which begins where retention left it.

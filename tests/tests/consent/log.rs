@@ -71,6 +71,7 @@ async fn first_entry_that_was_changed_is_named() {
             "UPDATE consent_evidence SET evidence = evidence || '{\"channel\": \"post\"}' WHERE seq = 3",
             "the evidence of entry 3 was altered",
         ),
+        ("DELETE FROM consent_evidence WHERE seq = 3", "the evidence of entry 3 is missing"),
         ("UPDATE acts SET actor = 'nobody' WHERE seq = 1", "entry 1 was altered"),
     ] {
         let (place, _) = four_entries().await;

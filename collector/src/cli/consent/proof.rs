@@ -52,7 +52,8 @@ pub(super) async fn run(options: &Options, context: &Context) -> anyhow::Result<
     };
     let now = Utc::now();
     let mut proof = document::gather(&about, Depth::Proof, now, connection).await?;
-    let chain = match audit::consent_log(id, connection).await? {
+    let proof_since = now - books.config.retention.consent_proof.delta();
+    let chain = match audit::consent_log(id, proof_since, connection).await? {
         Ok(intact) => json!({
             "intact": true, "entries": intact.entries,
             "head": intact.head.map(|(seq, hash)| json!({
