@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use common::config::Socket;
 use nix::sys::signal::Signal;
 use tokio::net::{TcpStream, UnixStream};
 use toml::{Table, Value};
@@ -25,7 +26,7 @@ use crate::{
 /// A configured installation; its programs are started one by one, and as often as one likes.
 pub struct Installation {
     scratch: Scratch,
-    milter: PathBuf,
+    milter: Socket,
     collector: Port,
     admin: Port,
 }
@@ -33,7 +34,7 @@ pub struct Installation {
 /// What an installation should be like.
 pub struct Builder {
     scratch: Scratch,
-    milter: PathBuf,
+    milter: Socket,
     collector: Port,
     admin: Port,
     configuration: Table,
@@ -87,7 +88,7 @@ impl Installation {
             ),
         ];
         let builder = Builder {
-            milter: scratch.path().join("milter"),
+            milter: Socket::Unix(scratch.path().join("milter")),
             scratch,
             collector,
             admin,
@@ -115,7 +116,7 @@ impl Installation {
 
     /// Returns the milter's socket, spelled as in Postfix.
     pub fn milter_socket(&self) -> String {
-        format!("unix:{}", self.milter.display())
+        self.milter.to_string()
     }
 
     /// Returns the collector's URL, without a slash at its end; the controller's public one.
@@ -131,9 +132,13 @@ impl Installation {
     /// Starts the milter and waits until it listens.
     pub async fn start_milter(&self) -> Program {
         let mut program = self.start("fairtrack-milter");
-        let path = self.milter.clone();
         program
-            .wait_until_ready(|| async { UnixStream::connect(&path).await.is_ok() })
+            .wait_until_ready(|| async {
+                match &self.milter {
+                    Socket::Inet(place) => TcpStream::connect(place).await.is_ok(),
+                    Socket::Unix(path) => UnixStream::connect(path).await.is_ok(),
+                }
+            })
             .await;
         program
     }
@@ -231,13 +236,19 @@ impl Builder {
 
     /// Returns the milter's socket, spelled as in Postfix.
     pub fn milter_socket(&self) -> String {
-        format!("unix:{}", self.milter.display())
+        self.milter.to_string()
     }
 
     /// Lets the milter listen at another path than one of our own folder.
     #[must_use]
-    pub fn milter_at(mut self, path: &Path) -> Self {
-        path.clone_into(&mut self.milter);
+    pub fn milter_at(self, path: &Path) -> Self {
+        self.milter_on(Socket::Unix(path.to_owned()))
+    }
+
+    /// Lets the milter listen somewhere else.
+    #[must_use]
+    pub fn milter_on(mut self, socket: Socket) -> Self {
+        self.milter = socket;
         let socket = self.milter_socket();
         self.set("milter.socket", socket)
     }

@@ -9,18 +9,24 @@ use std::{
         fs::PermissionsExt,
         net::{UnixListener, UnixStream},
     },
-    process::Command,
+    path::Path,
+    process::{Command, Output},
     thread,
 };
 
-use common::db::{
-    self,
-    locks::{self, Task},
+use common::{
+    config::Socket,
+    db::{
+        self,
+        locks::{self, Task},
+    },
 };
 use harness::{
     database::Database,
-    installation::{Builder, Installation},
+    installation::{Builder, Installation, program_path},
     needs,
+    port::Port,
+    scratch::Scratch,
     sink::Sink,
     site::{ALICE, Site},
 };
@@ -35,6 +41,14 @@ struct Diagnosis {
 }
 
 impl Diagnosis {
+    fn of(output: &Output) -> Self {
+        let findings: Value = serde_json::from_slice(&output.stdout).unwrap();
+        Self {
+            findings: findings.as_array().unwrap().clone(),
+            status: output.status.code(),
+        }
+    }
+
     /// The pieces at which something is wrong, once each.
     fn wrong(&self) -> Vec<&str> {
         let mut pieces: Vec<&str> = self
@@ -60,12 +74,7 @@ impl Diagnosis {
 fn ask(installation: &Installation, more: &[&str]) -> Diagnosis {
     let mut arguments = vec!["doctor", "--json"];
     arguments.extend(more);
-    let output = installation.run("fairtrackctl", &arguments, b"");
-    let findings: Value = serde_json::from_slice(&output.stdout).unwrap();
-    Diagnosis {
-        findings: findings.as_array().unwrap().clone(),
-        status: output.status.code(),
-    }
+    Diagnosis::of(&installation.run("fairtrackctl", &arguments, b""))
 }
 
 fn ask_about(site: &Site) -> Diagnosis {
@@ -333,10 +342,10 @@ async fn proxy_that_caches_logs_or_hides_us_is_found() {
 }
 
 /// Answers everything with a page of its own, out of a cache, and writes it all down. Ends with the test.
-fn careless_proxy() -> (String, harness::scratch::Scratch) {
+fn careless_proxy() -> (String, Scratch) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let logs = harness::scratch::Scratch::new("logs");
+    let logs = Scratch::new("logs");
     let mut log = fs::File::create(logs.path().join("access.log")).unwrap();
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
@@ -423,4 +432,139 @@ async fn settings_weaker_than_their_defaults_are_noted_and_fail_nothing() {
     ] {
         assert!(diagnosis.says("note", found), "{found}");
     }
+}
+
+/// Another host with the same configuration: it has `fairtrackctl` and these programs of ours.
+struct Host {
+    programs: Scratch,
+}
+
+impl Host {
+    fn with(programs: &[&str]) -> Self {
+        let folder = Scratch::new("host");
+        for program in programs.iter().chain(&["fairtrackctl"]) {
+            let built = program_path(program);
+            let here = folder.path().join(program);
+            // A symbolic link would be followed to where the other programs are.
+            if fs::hard_link(&built, &here).is_err() {
+                fs::copy(&built, &here).unwrap();
+            }
+        }
+        Self { programs: folder }
+    }
+
+    fn ask(&self, site: &Site, configuration: &Path) -> Diagnosis {
+        let output = Command::new(self.programs.path().join("fairtrackctl"))
+            .env_remove("DATABASE_URL")
+            .env("PATH", "/nonexistent")
+            .env("FAIRTRACK_CONFIG", configuration)
+            .args(["doctor", "--json", "--postfix"])
+            .arg(site.postfix.configuration())
+            .output()
+            .unwrap();
+        Diagnosis::of(&output)
+    }
+}
+
+#[tokio::test]
+async fn what_runs_on_another_host_is_not_wrong_here() {
+    needs!(PostgreSql, Postfix, OpenDkim);
+    let site = sound_site(Database::start_alone().await, |builder| builder).await;
+    let milter = site.installation.start_milter().await;
+    let _collector = site.installation.start_collector().await;
+    let shared = fs::read_to_string(site.installation.configuration()).unwrap();
+    let configuration = |name: &str, changes: &[(&str, &str)]| {
+        let text = changes.iter().fold(shared.clone(), |text, (old, new)| {
+            assert!(text.contains(old), "{old}");
+            text.replace(old, new)
+        });
+        let file = site.postfix.configuration().join(name);
+        fs::write(&file, text).unwrap();
+        file
+    };
+    // Where the collector is not, its folder, its port of health and the mail server that it uses are not either.
+    let free = Port::reserve();
+    let on_the_mail_host = configuration(
+        "mail.toml",
+        &[
+            (
+                site.installation.admin_url().trim_start_matches("http://"),
+                &format!("127.0.0.1:{free}"),
+            ),
+            (
+                &site.installation.hit_log().display().to_string(),
+                "/nonexistent",
+            ),
+            (
+                &format!("smtp://127.0.0.1:{}", site.postfix.local_port()),
+                &format!("smtp://127.0.0.1:{free}"),
+            ),
+        ],
+    );
+    let on_the_web_host = configuration(
+        "web.toml",
+        &[(
+            &site.installation.milter_socket(),
+            "unix:/nonexistent/milter",
+        )],
+    );
+
+    let mail = Host::with(&["fairtrack-milter"]).ask(&site, &on_the_mail_host);
+    let web = Host::with(&["fairtrack-collector"]).ask(&site, &on_the_web_host);
+    let both = Host::with(&["fairtrack-collector", "fairtrack-milter"]);
+    let whole = both.ask(&site, &on_the_web_host);
+    drop(milter);
+    let dead = Host::with(&["fairtrack-milter"]).ask(&site, &on_the_mail_host);
+
+    for (diagnosis, absent, present) in [
+        (&mail, "collector", "milter"),
+        (&web, "milter", "collector"),
+    ] {
+        let level = |piece: &str| {
+            let findings = diagnosis.findings.iter();
+            let mut of = findings.filter(|finding| finding["piece"] == piece);
+            let level = of.next().map(|finding| finding["level"].clone());
+            assert!(of.next().is_none(), "{:#?}", diagnosis.findings);
+            level.unwrap()
+        };
+        assert_eq!(
+            diagnosis.wrong(),
+            [] as [&str; 0],
+            "{:#?}",
+            diagnosis.findings
+        );
+        assert_eq!(diagnosis.status, Some(0));
+        assert!(diagnosis.says("note", "is not on this host"));
+        assert_eq!(level(absent), "note");
+        assert_eq!(level(present), "ok");
+    }
+    assert!(web.says("note", "no submission service of this host asks"));
+    assert_eq!(whole.wrong(), ["milter", "Postfix"]);
+    assert_eq!(dead.wrong(), ["milter", "milter socket"]);
+    assert_eq!(dead.status, Some(1));
+}
+
+#[tokio::test]
+async fn milter_of_another_host_is_asked_where_postfix_asks_it() {
+    needs!(PostgreSql, Postfix, OpenDkim);
+    let port = Port::reserve();
+    let site = site_before_us_on(Database::start_alone().await, |builder, _| {
+        builder.milter_on(Socket::Inet(format!("0.0.0.0:{port}")))
+    })
+    .await;
+    let ours = format!("inet:localhost:{port}");
+    apply(&site, &plan(&site, &["--socket", &ours])).await;
+    let milter = site.installation.start_milter().await;
+    let _collector = site.installation.start_collector().await;
+    let postfix = Host::with(&[]);
+
+    let well = postfix.ask(&site, &site.installation.configuration());
+    drop(milter);
+    let dead = postfix.ask(&site, &site.installation.configuration());
+
+    assert_eq!(well.wrong(), [] as [&str; 0], "{:#?}", well.findings);
+    assert!(well.says("ok", &format!("answers at \"{ours}\"")));
+    assert!(well.says("ok", "asks us before the signer"));
+    assert_eq!(dead.wrong(), ["milter"]);
+    assert_eq!(dead.status, Some(1));
 }

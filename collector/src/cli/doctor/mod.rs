@@ -2,12 +2,14 @@
 //! `fairtrackctl doctor`: checks the installation piece by piece, and says what to do where something is wrong.
 //!
 //! It looks from outside wherever it can: it speaks to the milter as Postfix does, and asks for a pixel at the public
-//! URL as a reader's mail program does. It changes nothing, and leaves no trace in anybody's numbers.
+//! URL as a reader's mail program does. It changes nothing, and leaves no trace in anybody's numbers. Of what runs on
+//! another host it says so, and calls nothing there wrong or right.
 
 mod database;
 mod disk;
 mod fetch;
 mod finding;
+mod here;
 mod mail;
 mod milter;
 mod mta;
@@ -20,11 +22,14 @@ use std::path::{Path, PathBuf};
 use anyhow::ensure;
 use clap::Args;
 use common::{
-    config::{Config, DEFAULT_PATH},
-    keys::KeyRing,
+    config::{Config, DEFAULT_PATH, Part},
+    keys::{KeyError, KeyRing},
 };
 
-use self::finding::{Finding, Level};
+use self::{
+    finding::{Finding, Level},
+    here::Host,
+};
 use super::{Context, postfix::installed::Installed};
 
 /// Where to look.
@@ -72,25 +77,27 @@ async fn examine(config: &Config, arguments: &Arguments, context: &Context) -> V
             format!("the programs read \"{DEFAULT_PATH}\" unless they are told otherwise: FAIRTRACK_CONFIG, --config"),
         ));
     }
+    let milter = here::milter(config).await;
+    let collector = here::collector(config);
     let keys = KeyRing::read(&config.keys.file);
-    findings.push(match &keys {
-        Ok(ring) => Finding::ok("keys", format!("{} in the file", ring.all().len())),
-        Err(error) => Finding::wrong(
-            "keys",
-            error.to_string(),
-            "run \"fairtrackctl keys generate\" once; give the file to the programs' user, mode 0600, or to root and their group, mode 0640",
-        ),
-    });
-    findings.extend(database::examine(config).await);
-    findings.push(disk::hit_log(config));
-    findings.extend(disk::room(config));
-    findings.push(service::collector(config));
-    findings.push(milter::examine(&config.milter.socket).await);
+    // A host that only has Postfix needs neither.
+    if milter.is_here() || collector.is_here() {
+        findings.push(signing_keys(&keys));
+        findings.extend(database::examine(config, part(&collector)).await);
+    }
+    if collector.is_here() {
+        findings.push(disk::hit_log(config));
+        findings.extend(disk::room(config));
+        findings.push(service::collector(config));
+    }
+    findings.extend(collector.note(
+        "collector",
+        "run this there too: the hit log, its disk and sign-in mail are looked at on the collector's host",
+    ));
     let installed = Installed::read(arguments.postfix.as_deref());
-    findings.extend(mta::examine(config, installed.as_ref()));
-    findings.push(mail::examine(config).await);
-    if installed.is_some() {
-        findings.extend(mail::way_back(config).await);
+    findings.extend(milter_and_postfix(config, &milter, installed.as_ref()).await);
+    if collector.is_here() {
+        findings.push(mail::examine(config).await);
     }
     for controller in &config.controllers {
         let ring = keys.as_ref().ok();
@@ -98,4 +105,50 @@ async fn examine(config: &Config, arguments: &Arguments, context: &Context) -> V
     }
     findings.extend(weaker::examine(config));
     findings
+}
+
+/// Looks at the milter if it runs here, or else where the Postfix of this host asks it.
+async fn milter_and_postfix(
+    config: &Config,
+    milter: &Host,
+    installed: Option<&Installed>,
+) -> Vec<Finding> {
+    let socket = &config.milter.socket;
+    let asked = installed
+        .map(|installed| mta::asked(installed, socket))
+        .unwrap_or_default();
+    let mut findings = Vec::new();
+    if milter.is_here() {
+        findings.push(milter::examine(socket).await);
+    } else {
+        for socket in &asked {
+            findings.push(milter::examine(socket).await);
+        }
+    }
+    findings.extend(milter.note("milter", "run this there too"));
+    findings.extend(mta::examine(config, installed, milter));
+    if milter.is_here() || !asked.is_empty() {
+        findings.extend(mail::way_back(config).await);
+    }
+    findings
+}
+
+fn signing_keys(keys: &Result<KeyRing, KeyError>) -> Finding {
+    match keys {
+        Ok(ring) => Finding::ok("keys", format!("{} in the file", ring.all().len())),
+        Err(error) => Finding::wrong(
+            "keys",
+            error.to_string(),
+            "run \"fairtrackctl keys generate\" once; give the file to the programs' user, mode 0600, or to root and their group, mode 0640",
+        ),
+    }
+}
+
+/// Returns as whom to ask the database: as the collector, which also looks after it, wherever it is here.
+fn part(collector: &Host) -> Part {
+    if collector.is_here() {
+        Part::Collector
+    } else {
+        Part::Milter
+    }
 }

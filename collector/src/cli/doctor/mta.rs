@@ -10,7 +10,7 @@ use std::{
 use common::config::{Config, Socket};
 use nix::unistd::{Group, User};
 
-use super::finding::Finding;
+use super::{finding::Finding, here::Host};
 use crate::cli::postfix::{
     installed::{Installed, MILTERS, Service},
     milters::{self, Entry},
@@ -19,7 +19,11 @@ use crate::cli::postfix::{
 
 const PIECE: &str = "Postfix";
 
-pub(super) fn examine(config: &Config, installed: Option<&Installed>) -> Vec<Finding> {
+pub(super) fn examine(
+    config: &Config,
+    installed: Option<&Installed>,
+    milter: &Host,
+) -> Vec<Finding> {
     let Some(installed) = installed else {
         return vec![Finding::note(
             PIECE,
@@ -27,10 +31,9 @@ pub(super) fn examine(config: &Config, installed: Option<&Installed>) -> Vec<Fin
             "run this on the mail host too: \"fairtrackctl postfix\" prints its lines",
         )];
     };
-    let mut findings = vec![version(installed)];
     let socket = &config.milter.socket;
     let services = installed.submission(&[]);
-    let mut asking = 0_usize;
+    let mut findings = Vec::new();
     for service in &services {
         let entries = milters::parse(&service.effective);
         let place = entries
@@ -39,22 +42,50 @@ pub(super) fn examine(config: &Config, installed: Option<&Installed>) -> Vec<Fin
         let Some(place) = place else {
             continue;
         };
-        asking += 1;
         findings.extend(service_findings(installed, service, &entries, place));
         if let Socket::Unix(path) = socket {
             findings.push(reach(path, installed.expanded("mail_owner")));
         }
     }
-    if asking == 0 {
+    if !findings.is_empty() {
+        findings.insert(0, version(installed));
+        findings.extend(limit(installed));
+    } else if !milter.is_here() || (services.is_empty() && ours::is_for_others(socket)) {
+        findings.push(Finding::note(
+            PIECE,
+            format!("no submission service of this host asks \"{socket}\""),
+            "right, unless users submit their mail here: then put the lines in that \"fairtrackctl postfix --socket SOCKET\" prints, with the milter's name as this host knows it",
+        ));
+    } else {
         findings.push(Finding::wrong(
             PIECE,
             format!("no submission service asks \"{socket}\""),
             "put the lines in that \"fairtrackctl postfix\" prints, and reload Postfix",
         ));
     }
-    findings.extend(limit(installed));
     findings.extend(elsewhere(installed, socket));
     findings
+}
+
+/// Returns where the submission services ask the milter, once each.
+pub(super) fn asked(installed: &Installed, socket: &Socket) -> Vec<Socket> {
+    let mut sockets = Vec::new();
+    for service in installed.submission(&[]) {
+        for entry in milters::parse(&service.effective) {
+            if !ours::leads_to_us(&entry, &service, installed, socket) {
+                continue;
+            }
+            // The name of a UNIX socket is Postfix's own where it runs in a chroot.
+            let seen = match Socket::parse(entry.socket()) {
+                Some(place @ Socket::Inet(_)) => place,
+                _ => socket.clone(),
+            };
+            if !sockets.contains(&seen) {
+                sockets.push(seen);
+            }
+        }
+    }
+    sockets
 }
 
 /// Before these, Postfix could damage a message whose new body has long lines.

@@ -67,6 +67,11 @@ pub(crate) fn elsewhere<'a>(
     settings.chain(services).collect()
 }
 
+/// Tells whether other hosts may ask at the socket at which the milter listens.
+pub(crate) fn is_for_others(socket: &Socket) -> bool {
+    matches!(socket, Socket::Inet(place) if !is_loopback(place))
+}
+
 fn port(place: &str) -> Option<&str> {
     place.rsplit(':').next()
 }
