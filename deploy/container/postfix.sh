@@ -4,7 +4,7 @@
 set -eu
 
 cp /usr/share/postfix/main.cf.debian /etc/postfix/main.cf
-postconf -e "myhostname=${MAIL_HOST:-mail.example.com}" mydestination= inet_interfaces=all maillog_file=/dev/stdout \
+postconf -e "myhostname=${MAIL_HOST:-mail.example.com}" mydestination= alias_maps= inet_interfaces=all maillog_file=/dev/stdout \
     smtpd_sasl_path=smtpd "smtpd_sasl_local_domain=${MAIL_DOMAIN:-example.com}" "relayhost=${RELAY_HOST:-}" \
     'mynetworks=127.0.0.0/8 172.16.0.0/12' 'milter_macro_defaults=message_size_limit=$message_size_limit' \
     'fairtrack_milter={ inet:milter:8892, connect_timeout=3s, command_timeout=5s, content_timeout=20s, default_action=accept }' \

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The shipped configurations can be read, and the container images are what the compose file says of them.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, process::Command};
 
 use common::config::Config;
+use harness::{database::Database, needs};
 
 fn deploy() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../deploy")
@@ -63,4 +64,36 @@ fn compose_file_names_what_is_there_and_takes_rights_away() {
         text.contains("\"127.0.0.1:8080:8080\""),
         "the collector speaks no TLS"
     );
+}
+
+#[tokio::test]
+async fn database_of_the_compose_file_has_an_ordinary_owner() {
+    needs!(PostgreSql);
+    let mut database = Database::start_alone().await;
+    // The socket's folder, as psql takes it.
+    let url = database.cluster().url();
+    let (_, folder) = url.split_once("host=").unwrap();
+    let folder = folder.split('&').next().unwrap().replace("%2F", "/");
+
+    let done = Command::new("sh")
+        .arg(deploy().join("container/database.sh"))
+        .env("PGHOST", folder)
+        .env("POSTGRES_PASSWORD", "it's \"long\" $enough")
+        .output()
+        .unwrap();
+
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    let ordinary = database
+        .count(
+            "SELECT count(*) FROM pg_database JOIN pg_roles ON pg_roles.oid = datdba
+             WHERE datname = 'fairtrack' AND rolname = 'fairtrack' AND rolcanlogin
+                AND NOT (rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls)",
+            &[],
+        )
+        .await;
+    assert_eq!(ordinary, 1);
 }
