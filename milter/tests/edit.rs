@@ -397,6 +397,20 @@ fn reasons_for_messages_without_anything_to_do() {
 }
 
 #[test]
+fn text_that_is_not_in_its_charset_is_left_alone() {
+    // "<p>x</p>" and "<p>日</p>" in UTF-16, with and without a mark at the beginning.
+    for text in [
+        "//48AHAAPgB4ADwALwBwAD4A",
+        "/v8APABwAD5l5QA8AC8AcAA+",
+        "PABwAD4AeAA8AC8AcAA+AA==",
+    ] {
+        let raw = html(&format!("{text}\r\n")).replace("8bit", "base64");
+
+        assert_eq!(reason(&raw), SkipReason::Charset, "{text}");
+    }
+}
+
+#[test]
 fn plan_for_neither_purpose_puts_in_one_line_that_invites() {
     let part = "Content-Type: text/html; charset=utf-8\r\n\r\n<p>See <a href=\"https://a.example/x\">x</a></p>";
     let both = multipart(

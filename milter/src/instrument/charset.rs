@@ -7,7 +7,7 @@ use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Charset {
     pub(crate) encoding: &'static Encoding,
-    /// Whether the part says ASCII, or nothing: what lies beyond is then anybody's guess.
+    /// Whether the part says ASCII, or nothing, or contradicts itself: what lies beyond is then anybody's guess.
     pub(crate) is_ascii: bool,
 }
 
@@ -26,6 +26,20 @@ impl Charset {
                     is_ascii: false,
                 }),
         }
+    }
+
+    /// Takes into account how a text begins, which browsers believe rather than the name. `None` if it is UTF-16, by its
+    /// beginning or by the NULs that no other text has.
+    pub(crate) fn of_text(self, text: &[u8]) -> Option<Self> {
+        let is_wide = text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff");
+        if is_wide || memchr::memchr(0, text).is_some() {
+            return None;
+        }
+        let is_doubtful = self.encoding != UTF_8 && text.starts_with(b"\xef\xbb\xbf");
+        Some(Self {
+            is_ascii: self.is_ascii || is_doubtful,
+            ..self
+        })
     }
 
     /// Tells whether every reader finds the same destination in a URL: beyond ASCII, browsers encode a query in the
@@ -65,6 +79,29 @@ mod tests {
             "unknown-8bit",
         ] {
             assert!(Charset::find(Some(name)).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn text_may_belie_the_name() {
+        let latin = Charset::find(Some("iso-8859-1")).unwrap();
+        let unicode = Charset::find(Some("utf-8")).unwrap();
+        let marked = "\u{feff}<p>é".as_bytes();
+
+        assert!(
+            unicode
+                .of_text(marked)
+                .unwrap()
+                .is_certain("https://x.example/ä")
+        );
+        assert!(
+            !latin
+                .of_text(marked)
+                .unwrap()
+                .is_certain("https://x.example/ä")
+        );
+        for wide in [&b"\xff\xfe<\0p\0>\0"[..], b"\xfe\xff\x65\xe5", b"<\0p\0>\0"] {
+            assert!(unicode.of_text(wide).is_none());
         }
     }
 

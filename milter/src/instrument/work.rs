@@ -67,8 +67,10 @@ impl<'a> Work<'a> {
     /// Reads a body part.
     pub(crate) fn begin(message: &'a Message, body: &BodyPart<'a>) -> Self {
         let encoded = message.body.get(body.part.body.clone()).unwrap_or_default();
-        let charset = Charset::find(body.part.charset.as_deref());
         let decoded = Decoded::new(encoded, body.part.transfer).ok();
+        let text = decoded.as_ref().map_or(&b""[..], |decoded| &decoded.text);
+        let charset =
+            Charset::find(body.part.charset.as_deref()).and_then(|charset| charset.of_text(text));
         let reason = if charset.is_none() {
             Some(PartReason::Charset)
         } else if decoded.is_none() {
