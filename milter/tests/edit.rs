@@ -397,6 +397,15 @@ fn reasons_for_messages_without_anything_to_do() {
 }
 
 #[test]
+fn what_is_folded_up_hides_no_disclosure() {
+    let edited = everything(&html(
+        "<p>new</p><details><summary>old</summary><blockquote type=\"cite\">x</blockquote></details>\r\n",
+    ));
+
+    assert!(edited.find("</details>").unwrap() < edited.find("data-tracking").unwrap());
+}
+
+#[test]
 fn text_that_is_not_in_its_charset_is_left_alone() {
     // "<p>x</p>" and "<p>日</p>" in UTF-16, with and without a mark at the beginning.
     for text in [

@@ -161,7 +161,7 @@ pub(crate) enum Wish {
 #[derive(Default)]
 struct State {
     found: Located,
-    /// Open elements in which nothing may be put: templates, drawings, lists of options.
+    /// Open elements in which nothing may be put: templates, drawings, lists of options, what is folded up.
     closed_ground: u32,
     /// Open quotations.
     quotes: u32,
@@ -237,6 +237,7 @@ fn roles() -> impl Iterator<Item = (&'static str, Role)> {
         ("math", Role::ClosedGround),
         ("select", Role::ClosedGround),
         ("object", Role::ClosedGround),
+        ("details", Role::ClosedGround),
         ("frameset", Role::ClosedGround),
         ("img", Role::Image),
         ("div", Role::Container),
