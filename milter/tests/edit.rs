@@ -397,6 +397,26 @@ fn reasons_for_messages_without_anything_to_do() {
 }
 
 #[test]
+fn disclosure_stands_in_no_link() {
+    for open in [
+        "<p><a href=\"https://a.example/\">open<p>more",
+        "<p><a href=\"https://a.example/\">open<p></body></html>",
+        "<a href=\"https://a.example/\">around<blockquote type=\"cite\">old</blockquote></a>",
+        "<a href=\"https://a.example/\">open</abbr></p>",
+    ] {
+        assert_eq!(reason(&html(open)), SkipReason::Malformed, "{open}");
+    }
+    for closed in [
+        "<a href=\"https://a.example/\">closed</A\r\n><p>more",
+        "<a href=\"https://a.example/\">one <a href=\"https://b.example/\">two</a>",
+        "<map><area href=\"https://a.example/\"></map><p>more",
+        "<a href=\"https://a.example/\">a</a><blockquote type=\"cite\"><a href=\"https://b.example/\">b</blockquote>",
+    ] {
+        assert_eq!(count(&everything(&html(closed)), "/o/"), 1, "{closed}");
+    }
+}
+
+#[test]
 fn what_is_folded_up_hides_no_disclosure() {
     let edited = everything(&html(
         "<p>new</p><details><summary>old</summary><blockquote type=\"cite\">x</blockquote></details>\r\n",

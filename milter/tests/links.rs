@@ -272,7 +272,7 @@ fn links_made_of_pictures_are_recorded_by_their_texts() {
             "",
         ),
         (
-            "<a href=\"https://x.example/\">never closed",
+            "<a href=\"https://x.example/\">never closed<a name=\"next\"></a>",
             "never closed",
         ),
     ] {

@@ -129,7 +129,23 @@ fn place_of(located: &Located, html: &[u8]) -> Option<(usize, Before)> {
     }
     let quote = located.quote.map(|place| (place, Before::Quote));
     let body_end = located.body_end.map(|place| (place, Before::BodyEnd));
-    quote.or(body_end).or(Some((html.len(), Before::End)))
+    let found = quote.or(body_end).or(Some((html.len(), Before::End)));
+    found.filter(|(place, _)| !is_in_link(located, html, *place))
+}
+
+/// Tells whether a link may be open at a place: what was put there would lead where the link leads. The last one before
+/// it decides, as each begins by closing the one before.
+fn is_in_link(located: &Located, html: &[u8], place: usize) -> bool {
+    let last = located
+        .anchors
+        .iter()
+        .rfind(|anchor| anchor.inside <= place && matches!(anchor.face, Face::Content));
+    let Some(last) = last else {
+        return false;
+    };
+    let after = html.get(last.inside..place).unwrap_or_default();
+    let mut ends = memchr::memmem::find_iter(after, b"</");
+    !ends.any(|end| tag::is_named(after.get(end..).unwrap_or_default(), "/a"))
 }
 
 impl HtmlEdit {
