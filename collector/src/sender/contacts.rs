@@ -47,7 +47,8 @@ struct Page {
     done: Option<&'static str>,
     trouble: Option<String>,
     preview: Option<Preview>,
-    form: Form,
+    ask: Form,
+    attest: Form,
     organisation: String,
     today: String,
 }
@@ -78,7 +79,7 @@ pub struct Asked {
     recipient: String,
 }
 
-/// Both forms; what one of them lacks is empty.
+/// Either form; what one of them lacks is empty. A purpose is never chosen beforehand.
 #[derive(Clone, Default, Deserialize)]
 pub struct Form {
     #[serde(default)]
@@ -107,13 +108,8 @@ pub async fn show(
     state: Data<State>,
     asked: Query<Asked>,
 ) -> Result<HttpResponse, Failure> {
-    let form = Form {
-        recipient: asked.recipient.clone(),
-        opens: Some(String::new()),
-        clicks: Some(String::new()),
-        ..Form::default()
-    };
-    render(&current, &state, &asked, form, None, None).await
+    let entered = Entered::Ask(Form::to(&asked.recipient));
+    render(&current, &state, &asked, entered, None, None).await
 }
 
 /// `POST /contacts/ask`: shows the mail first, and sends it when it was seen.
@@ -124,9 +120,9 @@ pub async fn show(
 pub async fn ask(state: Data<State>, form: CheckedForm<Form>) -> Result<HttpResponse, Failure> {
     let (current, form) = (form.current, form.form);
     let request = match (purposes(&form), Address::parse(&form.recipient)) {
-        (_, None) => return again(&current, &state, form, Trouble::Address).await,
+        (_, None) => return again(&current, &state, Entered::Ask(form), Trouble::Address).await,
         (purposes, Some(_)) if purposes.is_empty() => {
-            return again(&current, &state, form, Trouble::Purpose).await;
+            return again(&current, &state, Entered::Ask(form), Trouble::Purpose).await;
         }
         (purposes, Some(address)) => Request {
             address,
@@ -136,7 +132,7 @@ pub async fn ask(state: Data<State>, form: CheckedForm<Form>) -> Result<HttpResp
     };
     let mail = match request::preview(&state, &current.user, &request) {
         Err(RequestError::Unfit(unfit)) => {
-            return again(&current, &state, form, Trouble::Unfit(unfit)).await;
+            return again(&current, &state, Entered::Ask(form), Trouble::Unfit(unfit)).await;
         }
         mail => mail.map_err(asking_failed)?,
     };
@@ -149,7 +145,8 @@ pub async fn ask(state: Data<State>, form: CheckedForm<Form>) -> Result<HttpResp
         text: mail.text,
     };
     let asked = Asked::default();
-    render(&current, &state, &asked, form, Some(preview), None).await
+    let entered = Entered::Ask(form);
+    render(&current, &state, &asked, entered, Some(preview), None).await
 }
 
 /// `POST /contacts/attest`
@@ -160,10 +157,16 @@ pub async fn ask(state: Data<State>, form: CheckedForm<Form>) -> Result<HttpResp
 pub async fn attest(state: Data<State>, form: CheckedForm<Form>) -> Result<HttpResponse, Failure> {
     let (current, form) = (form.current, form.form);
     let Some(address) = Address::parse(&form.recipient) else {
-        return again(&current, &state, form, Trouble::Address).await;
+        return again(&current, &state, Entered::Attest(form), Trouble::Address).await;
     };
     let Some(given_at) = moment::read(&form.given_at) else {
-        return again(&current, &state, form, Trouble::Unfit(Unfit::TooOld)).await;
+        return again(
+            &current,
+            &state,
+            Entered::Attest(form),
+            Trouble::Unfit(Unfit::TooOld),
+        )
+        .await;
     };
     let attestation = Attestation {
         address,
@@ -181,7 +184,13 @@ pub async fn attest(state: Data<State>, form: CheckedForm<Form>) -> Result<HttpR
         keys: &state.keys,
     };
     if let Err(unfit) = attest::check(&attestation, books, Utc::now()) {
-        return again(&current, &state, form, Trouble::Unfit(unfit)).await;
+        return again(
+            &current,
+            &state,
+            Entered::Attest(form),
+            Trouble::Unfit(unfit),
+        )
+        .await;
     }
     write(&state, &current, &attestation).await?;
     Ok(see("/contacts?done=attested"))
@@ -193,11 +202,40 @@ enum Trouble {
     Unfit(Unfit),
 }
 
+/// What was entered, and in which of the forms.
+enum Entered {
+    Ask(Form),
+    Attest(Form),
+}
+
+impl Entered {
+    /// Returns both forms. What was chosen in one of them is no choice in the other.
+    fn forms(self) -> (Form, Form) {
+        match self {
+            Self::Ask(form) => {
+                let other = Form::to(&form.recipient);
+                (form, other)
+            }
+            Self::Attest(form) => (Form::to(&form.recipient), form),
+        }
+    }
+}
+
+impl Form {
+    /// Makes one in which nothing is said but whom it is about.
+    fn to(recipient: &str) -> Self {
+        Self {
+            recipient: recipient.to_owned(),
+            ..Self::default()
+        }
+    }
+}
+
 /// Shows the page with what was entered, and what is wrong with it.
 async fn again(
     current: &CurrentUser,
     state: &State,
-    form: Form,
+    entered: Entered,
     trouble: Trouble,
 ) -> Result<HttpResponse, Failure> {
     let t = &Texts::of(current.language()).contacts;
@@ -207,14 +245,14 @@ async fn again(
         Trouble::Unfit(unfit) => (t.unfit)(unfit),
     };
     let asked = Asked::default();
-    render(current, state, &asked, form, None, Some(words.into())).await
+    render(current, state, &asked, entered, None, Some(words.into())).await
 }
 
 async fn render(
     current: &CurrentUser,
     state: &State,
     asked: &Asked,
-    form: Form,
+    entered: Entered,
     preview: Option<Preview>,
     trouble: Option<String>,
 ) -> Result<HttpResponse, Failure> {
@@ -225,6 +263,7 @@ async fn render(
     let cursor = asked.before.as_deref().and_then(Cursor::decode);
     let before = cursor.map(|cursor| (cursor.sent_at, cursor.id));
     let search = asked.q.trim();
+    let (ask, attest) = entered.forms();
     let found = page(current, state, search, before, PAGE, &mut connection).await?;
     drop(connection);
     let rows = found.contacts.into_iter().map(|contact| Row {
@@ -256,7 +295,8 @@ async fn render(
         },
         trouble,
         preview,
-        form,
+        ask,
+        attest,
         organisation: current.controller.name.clone(),
         today: now.with_timezone(&locale.zone).date_naive().to_string(),
     })

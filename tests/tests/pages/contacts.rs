@@ -109,6 +109,70 @@ async fn mail_that_asks_is_seen_before_it_is_sent() {
     assert!(sink.take().is_none());
 }
 
+/// Of each purpose, what somebody agreed to is for the user to say.
+#[tokio::test]
+async fn no_purpose_is_chosen_beforehand_and_none_is_not_enough() {
+    harness::needs!(PostgreSql);
+    let (database, sink) = (Database::start().await, Sink::start());
+    let installation = Installation::on(&database)
+        .mail_through(sink.port())
+        .write();
+    let _collector = installation.start_collector().await;
+    let anna = Account::create(&database, "anna@example.com").await;
+    let url = format!("{}/contacts", installation.url());
+    let csrf = Account::csrf();
+    let today = chrono::Utc::now().date_naive().to_string();
+    let mut fields = vec![
+        ("csrf", csrf.as_str()),
+        ("recipient", CUSTOMER),
+        ("scope", "sender"),
+        ("given_at", &today),
+        ("channel", "paper"),
+        ("evidence", "folder 12"),
+        ("send", "yes"),
+    ];
+    let chosen = |page: &str| -> Vec<String> {
+        page.split("<input type=\"checkbox\"")
+            .skip(1)
+            .filter_map(|rest| rest.split_once('>'))
+            .filter(|(tag, _)| tag.contains(" checked"))
+            .map(|(tag, _)| tag.split('"').nth(1).unwrap().to_owned())
+            .collect()
+    };
+
+    let fresh = anna
+        .browser()
+        .get(&format!("{url}?recipient={CUSTOMER}"))
+        .await;
+    let asked = anna
+        .browser()
+        .post_form(&format!("{url}/ask"), &fields)
+        .await;
+    let attested = anna
+        .browser()
+        .post_form(&format!("{url}/attest"), &fields)
+        .await;
+    fields.push(("clicks", "yes"));
+    fields.retain(|(name, _)| *name != "evidence");
+    let unproved = anna
+        .browser()
+        .post_form(&format!("{url}/attest"), &fields)
+        .await;
+
+    assert_eq!(fresh.text().matches(CUSTOMER).count(), 2);
+    for page in [&fresh, &asked, &attested] {
+        assert_eq!(chosen(&page.text()), [] as [&str; 0]);
+    }
+    for page in [&asked, &attested] {
+        assert!(page.text().contains("Choose at least one purpose."));
+    }
+    // What was chosen in one form is still there, and in that one alone.
+    assert_eq!(chosen(&unproved.text()), ["attest-clicks"]);
+    assert!(sink.take().is_none());
+    let events = "SELECT count(*) FROM consent_events";
+    assert_eq!(database.count(events, &[]).await, 0);
+}
+
 #[tokio::test]
 async fn export_has_everything_of_one_user() {
     harness::needs!(PostgreSql);
