@@ -9,6 +9,7 @@ pub mod choose;
 pub mod claim;
 pub mod desk;
 pub mod document;
+pub mod fitness;
 pub mod form;
 pub mod mailed;
 pub mod message_save;

@@ -28,8 +28,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    attest::{Unfit, fit},
     choose::Books,
+    fitness::{Unfit, fit},
     mailed::Secret,
     words::{Words, fill},
 };

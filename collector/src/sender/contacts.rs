@@ -25,7 +25,8 @@ use crate::{
     moment,
     page::{html, see},
     recipient::{
-        attest::{self, Attestation, Unfit},
+        attest::Attestation,
+        fitness::{self, Unfit},
         request::{self, Request, RequestError},
     },
     report::Cursor,
@@ -183,7 +184,7 @@ pub async fn attest(state: Data<State>, form: CheckedForm<Form>) -> Result<HttpR
         controller: &current.controller,
         keys: &state.keys,
     };
-    if let Err(unfit) = attest::check(&attestation, books, Utc::now()) {
+    if let Err(unfit) = fitness::check(&attestation, books, Utc::now()) {
         return again(
             &current,
             &state,

@@ -20,6 +20,7 @@ use super::{record, time};
 use crate::recipient::{
     attest::{self, Attestation, Attestor},
     choose::Books,
+    fitness,
 };
 
 /// The columns, in the order in which they are written.
@@ -131,7 +132,7 @@ impl Reader<'_> {
                     notice,
                     role_reason: None,
                 };
-                attest::check(&attestation, self.books, self.now)
+                fitness::check(&attestation, self.books, self.now)
                     .map_err(|unfit| unfit.to_string())?;
                 Says::Yes(Box::new(attestation))
             }

@@ -14,7 +14,7 @@ pub mod webhooks;
 
 use common::{language::Language, reason::SkipReason};
 
-use crate::recipient::attest::Unfit;
+use crate::recipient::fitness::Unfit;
 
 /// Everything that the pages for users say.
 pub struct Texts {

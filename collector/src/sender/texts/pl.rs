@@ -8,7 +8,7 @@ use super::{
     State, Texts,
 };
 
-use crate::recipient::attest::Unfit;
+use crate::recipient::fitness::Unfit;
 
 pub(super) static TEXTS: Texts = Texts {
     common: Common {
