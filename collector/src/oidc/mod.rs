@@ -13,6 +13,7 @@ mod attempt;
 mod id_token;
 mod keys;
 mod provider;
+mod published;
 mod question;
 
 pub(crate) use self::provider::Terms;
