@@ -4,9 +4,11 @@
 //! It only reads; what it prints, the administrator puts in.
 
 pub(super) mod installed;
+mod lines;
 pub(super) mod milters;
 pub(super) mod ours;
 mod plan;
+mod way_back;
 
 use std::path::PathBuf;
 
@@ -14,10 +16,7 @@ use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
 use common::config::{MultiRecipient, Socket};
 
-use self::{
-    installed::Installed,
-    plan::{Plan, Wish},
-};
+use self::{installed::Installed, lines::Plan, plan::Wish};
 use super::Context;
 
 /// What to print lines for.

@@ -5,19 +5,18 @@
 //! ours before them, so that whatever signs comes after us. The list is copied, for `smtpd_milters` cannot name itself.
 
 use std::{
-    fmt::Write,
-    net::IpAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use common::config::{SmtpServer, Socket};
-use serde::Serialize;
 
 use super::{
     installed::{Installed, LIMIT, MACRO_DEFAULTS, MILTERS, Service},
+    lines::{Lines, Plan},
     milters::{self, Entry},
     ours::{self, Place},
+    way_back,
 };
 
 /// What is asked for.
@@ -35,43 +34,12 @@ pub(super) struct Wish<'a> {
     pub(super) way_back: Option<SmtpServer>,
 }
 
-/// The lines, and what has to be said about them.
-#[derive(Debug, Serialize)]
-pub(super) struct Plan {
-    main_cf: Vec<String>,
-    master_cf: Vec<Lines>,
-    /// What the way back of split messages needs besides.
-    split: Vec<String>,
-    /// What must change in our own configuration so that Postfix can reach the milter.
-    fairtrack_toml: Vec<String>,
-    /// Shell commands that do all of it but what splitting needs.
-    commands: Vec<String>,
-    notes: Vec<String>,
-}
-
-/// Lines for one service of `master.cf`.
-#[derive(Debug, Serialize)]
-struct Lines {
-    service: String,
-    options: Vec<String>,
-}
-
 /// The parameter that holds our milter, and the lists that begin with it.
 const OURS: &str = "fairtrack_milter";
 
-/// The lines that splitting needs.
-const SPLIT: &str = include_str!("../../../../deploy/postfix-split.cf");
-
 impl Plan {
     pub(super) fn make(wish: &Wish<'_>) -> Self {
-        let mut plan = Self {
-            main_cf: Vec::new(),
-            master_cf: Vec::new(),
-            split: Vec::new(),
-            fairtrack_toml: Vec::new(),
-            commands: Vec::new(),
-            notes: Vec::new(),
-        };
+        let mut plan = Self::default();
         let mut services = wish.services.clone();
         if services.is_empty() {
             services = plan.usual_services(wish);
@@ -93,7 +61,7 @@ impl Plan {
         plan.main_cf.push(macros);
         if let Some(server) = &wish.way_back {
             let list = services.first().map(|service| list_of(&service.name));
-            plan.split = way_back(server, list.as_deref());
+            plan.split = way_back::lines(server, list.as_deref());
         }
 
         for service in &services {
@@ -202,41 +170,6 @@ impl Plan {
         });
         self.notes.extend(notes);
     }
-
-    pub(super) fn text(&self) -> String {
-        let mut text = String::new();
-        let mut block = |title: &str, lines: Vec<String>| {
-            if !lines.is_empty() {
-                let _ = writeln!(text, "# {title}");
-                for line in lines {
-                    let _ = writeln!(text, "{line}");
-                }
-                text.push('\n');
-            }
-        };
-        block(
-            "fairtrack.toml: so that Postfix reaches the milter",
-            self.fairtrack_toml.clone(),
-        );
-        block("main.cf", self.main_cf.clone());
-        let services = self.master_cf.iter().flat_map(|lines| {
-            let options = lines.options.iter().map(|option| format!("  -o {option}"));
-            std::iter::once(format!("{} inet ...", lines.service)).chain(options)
-        });
-        block(
-            "master.cf: in these services, and in no other",
-            services.collect(),
-        );
-        block("The same as commands", self.commands.clone());
-        block(
-            "Besides, because a controller says multi_recipient = \"split\"; no command does this",
-            self.split.clone(),
-        );
-        for note in &self.notes {
-            let _ = writeln!(text, "# Note: {note}");
-        }
-        text
-    }
 }
 
 /// Returns the line by which Postfix tells us its limit, after whatever else it tells milters.
@@ -278,35 +211,6 @@ fn is_us(entry: &Entry, service: &Service, wish: &Wish<'_>, socket: &str) -> boo
         || wish
             .installed
             .is_some_and(|installed| ours::leads_to_us(entry, service, installed, &wish.socket))
-}
-
-/// Returns the lines of the way back, for the listener and the list of milters that this Postfix has.
-fn way_back(server: &SmtpServer, list: Option<&str>) -> Vec<String> {
-    let host = if server.host.contains(':') {
-        format!("[{}]", server.host)
-    } else {
-        server.host.clone()
-    };
-    let is_here = server.host == "localhost"
-        || server
-            .host
-            .parse()
-            .is_ok_and(|address: IpAddr| address.is_loopback());
-    SPLIT
-        .replace(
-            "[127.0.0.1]:10026",
-            &format!("[{}]:{}", server.host, server.port),
-        )
-        .replace("127.0.0.1:10026", &format!("{host}:{}", server.port))
-        .replace(
-            "fairtrack_submission_milters",
-            list.unwrap_or("fairtrack_submission_milters"),
-        )
-        .lines()
-        // From the loopback address no other host can be reached.
-        .filter(|line| is_here || !line.contains("smtp_bind_address"))
-        .map(str::to_owned)
-        .collect()
 }
 
 /// Returns the name of the parameter that holds the milters of a service.
@@ -439,16 +343,9 @@ mod tests {
             })
         };
 
-        let lines = plan(Some("smtp://127.0.0.1:10126")).text();
+        let text = plan(Some("smtp://127.0.0.1:10126")).text();
 
-        assert!(lines.contains("\nmilter_header_checks = "));
-        assert!(lines.contains("FILTER fairtrack-copies:[127.0.0.1]:10126"));
-        assert!(lines.contains("# 127.0.0.1:10126 inet n "));
-        assert!(lines.contains("smtpd_milters=$fairtrack_127_0_0_1_587_milters"));
-        assert!(lines.contains("-o smtp_bind_address=127.0.0.1"));
-        let elsewhere = plan(Some("smtp://192.0.2.7:10126")).text();
-        assert!(elsewhere.contains("# 192.0.2.7:10126 inet n "));
-        assert!(!elsewhere.contains("smtp_bind_address"));
+        assert!(text.contains("smtpd_milters=$fairtrack_127_0_0_1_587_milters"));
         assert!(!plan(None).text().contains("milter_header_checks"));
     }
 
