@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     Connection,
-    schema::{hits, messages, notifications},
+    schema::{messages, notifications},
 };
 use crate::ids::{ControllerId, MessageId};
 
@@ -30,7 +30,6 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(tracked_links, hits);
 diesel::allow_tables_to_appear_in_same_query!(tracked_links, messages);
 diesel::allow_tables_to_appear_in_same_query!(tracked_links, notifications);
 
@@ -83,6 +82,29 @@ pub async fn numbers(
         .load(connection)
         .await?;
     Ok(rows.into_iter().collect())
+}
+
+/// Returns the hosts of the tracked links of these messages, by message and number.
+pub async fn hosts(
+    controller: &ControllerId,
+    messages: &[Uuid],
+    connection: &mut Connection,
+) -> QueryResult<HashMap<(Uuid, i16), String>> {
+    let rows: Vec<(Uuid, i16, String)> = tracked_links::table
+        .filter(
+            tracked_links::controller_id
+                .eq(controller.as_str())
+                .and(tracked_links::message_id.eq_any(messages)),
+        )
+        .select((
+            tracked_links::message_id,
+            tracked_links::ordinal,
+            tracked_links::host,
+        ))
+        .load(connection)
+        .await?;
+    let by_number = |(message, ordinal, host)| ((message, ordinal), host);
+    Ok(rows.into_iter().map(by_number).collect())
 }
 
 const OF_MESSAGE: &str = "

@@ -9,8 +9,7 @@ use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::{
-    Connection,
-    links::tracked_links,
+    Connection, links,
     schema::{hits, message_recipients, messages, users, withdrawal_keys},
 };
 use crate::ids::{ControllerId, MessageId, SubjectRef};
@@ -31,7 +30,7 @@ pub struct Observed {
 }
 
 /// A hit, as its recipient may see it.
-#[derive(Clone, Debug, Queryable)]
+#[derive(Clone, Debug)]
 pub struct ObservedHit {
     pub message_id: Uuid,
     pub kind: String,
@@ -189,13 +188,9 @@ pub async fn hits_of(
     message_ids: &[Uuid],
     connection: &mut Connection,
 ) -> QueryResult<Vec<ObservedHit>> {
-    hits::table
-        .left_join(
-            tracked_links::table.on(tracked_links::controller_id
-                .eq(hits::controller_id)
-                .and(tracked_links::message_id.eq(hits::message_id))
-                .and(tracked_links::ordinal.eq(hits::ordinal))),
-        )
+    // Not joined: each hit would have the record of its message read once more.
+    let hosts = links::hosts(controller, message_ids, connection).await?;
+    let found = hits::table
         .filter(
             hits::controller_id
                 .eq(controller.as_str())
@@ -209,8 +204,17 @@ pub async fn hits_of(
             hits::at,
             hits::class,
             hits::features,
-            tracked_links::host.nullable(),
         ))
         .load(connection)
-        .await
+        .await?;
+    let with_host = |(message_id, kind, ordinal, at, class, features)| ObservedHit {
+        host: hosts.get(&(message_id, ordinal)).cloned(),
+        message_id,
+        kind,
+        ordinal,
+        at,
+        class,
+        features,
+    };
+    Ok(found.into_iter().map(with_host).collect())
 }
