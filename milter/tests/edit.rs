@@ -417,6 +417,27 @@ fn disclosure_stands_in_no_link() {
 }
 
 #[test]
+fn disclosure_is_seen_by_programs_that_run_no_scripts() {
+    for swallowed in [
+        "<p>hi</p><noscript><!-- </noscript><p>more",
+        "<p>hi</p><NOSCRIPT><style></NOSCRIPT><p>more</p></body>",
+        "<body><p>hi</p><noscript></body></noscript>",
+    ] {
+        assert_eq!(
+            reason(&html(swallowed)),
+            SkipReason::Malformed,
+            "{swallowed}"
+        );
+    }
+    for sound in [
+        "<p>hi</p><noscript><p>no <!-- scripts --> <a href=\"https://a.example/\">here</a></p></noscript></body>",
+        "<p>hi</p><!-- <noscript> --><nobr>more</nobr>",
+    ] {
+        assert_eq!(count(&everything(&html(sound)), "/o/"), 1, "{sound}");
+    }
+}
+
+#[test]
 fn what_is_folded_up_hides_no_disclosure() {
     let edited = everything(&html(
         "<p>new</p><details><summary>old</summary><blockquote type=\"cite\">x</blockquote></details>\r\n",

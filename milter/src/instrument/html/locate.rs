@@ -129,6 +129,8 @@ pub(crate) struct Located {
     pub(crate) texts: Vec<Range<usize>>,
     /// Whether there is a picture or visible text, with [`Wish::Content`].
     pub(crate) has_content: bool,
+    /// Whether there may be a `noscript`.
+    pub(crate) may_hold_noscript: bool,
     /// Whether quoted text may be told in words, with [`Wish::Edit`].
     pub(crate) may_quote_in_words: bool,
 }
@@ -216,6 +218,7 @@ fn run(
     let is_read =
         rewriter.write(html).is_ok() && rewriter.write(SENTINEL).is_ok() && rewriter.end().is_ok();
     let mut found = std::mem::take(&mut state.borrow_mut().found);
+    found.may_hold_noscript = names.may_hold("noscript");
     found.may_quote_in_words = hints.tell_of_words();
     // When asked about content only, the first sight of it ends the reading.
     (is_read || (wish == Wish::Content && found.has_content)).then_some(found)

@@ -63,6 +63,9 @@ pub(crate) fn plan(
 ) -> Result<HtmlEdit, PartReason> {
     let html: &[u8] = &part.text;
     let mut located = locate(html, charset.encoding, Wish::Edit).ok_or(PartReason::Markup)?;
+    if located.may_hold_noscript && !is_read_alike_without_scripts(&located, html, charset) {
+        return Err(PartReason::Markup);
+    }
     if located.may_quote_in_words
         && let Some(place) = words::quotation(html, charset)
     {
@@ -106,6 +109,30 @@ pub(crate) fn plan(
     edit.anchors = located.anchors;
     Ok(edit)
 }
+
+/// Tells whether programs that run no scripts find the same place for the disclosure: to them a `noscript` is an element
+/// like others, and a comment that begins in one does not end with it.
+fn is_read_alike_without_scripts(located: &Located, html: &[u8], charset: Charset) -> bool {
+    let mut text = Cow::Borrowed(html);
+    for start in memchr::memchr_iter(b'<', html) {
+        let end = html.get(start + 1) == Some(&b'/');
+        let name = start + 1 + usize::from(end);
+        let written = html.get(name..name + NOSCRIPT.len()).unwrap_or_default();
+        if written.eq_ignore_ascii_case(NOSCRIPT)
+            && let Some(first) = text.to_mut().get_mut(name)
+        {
+            // Of a name that nobody knows.
+            *first = b'x';
+        }
+    }
+    if matches!(text, Cow::Borrowed(_)) {
+        return true;
+    }
+    let other = locate(&text, charset.encoding, Wish::Edit);
+    other.is_some_and(|other| place_of(&other, &text) == place_of(located, html))
+}
+
+const NOSCRIPT: &[u8] = b"noscript";
 
 /// The last line of the disclosure block is no longer than this.
 const LAST_LINE: usize = 120;
