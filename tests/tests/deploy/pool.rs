@@ -4,6 +4,7 @@
 use std::process::Command;
 
 use harness::{
+    clicks::until_replayed,
     database::Database,
     messages::Message,
     needs,
@@ -109,6 +110,8 @@ async fn serve(mode: &str) {
         Visitor::with_agent(MAIL_PROGRAM).get(&ours.pixels[0]).await;
     }
 
+    // On a slow machine a hit goes by way of the local log.
+    until_replayed(&site.installation).await;
     let hits = "SELECT count(*) FROM hits";
     assert_eq!(
         site.database.count(hits, &[]).await,
