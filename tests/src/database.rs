@@ -11,10 +11,11 @@ use std::{
     fs,
     hash::{DefaultHasher, Hash, Hasher},
     io::Write,
+    net::Ipv4Addr,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicU8, AtomicU32, Ordering},
 };
 
 use nix::sys::signal::Signal;
@@ -22,9 +23,10 @@ use tokio::sync::{Mutex, OnceCell};
 use tokio_postgres::{Client, NoTls, types::ToSql};
 
 use crate::{
+    certificates::certify,
     log::{Log, PATIENCE},
     programs::postgresql,
-    scratch::Scratch,
+    scratch::{Scratch, give_to},
     server::{Server, command_as, run},
 };
 
@@ -52,6 +54,22 @@ impl Database {
     pub async fn start_alone() -> Self {
         let cluster = Cluster::start().await;
         Self::create(&cluster.url(), Some(cluster)).await
+    }
+
+    /// Makes a database in a cluster of its own, and returns its address on the network as well, where it takes encrypted
+    /// connections only, as `name`; [`Cluster::authority`] vouches for it.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `openssl` is not installed.
+    pub async fn start_with_tls(name: &str) -> (Self, String) {
+        let (cluster, address) = Cluster::start_with_tls(name).await;
+        let database = Self::create(&cluster.url(), Some(cluster)).await;
+        let url = format!(
+            "postgres://postgres@{name}/{}?hostaddr={address}",
+            database.name
+        );
+        (database, url)
     }
 
     /// Makes a database in a cluster of its own on a disk of its own, which can be filled; `None` where we may not make
@@ -232,6 +250,43 @@ impl Cluster {
         let data = scratch.folder("disk/data", Some("postgres"));
         // It has room for no more.
         Some(Self::start_in(scratch, data, &["max_wal_size=64MB"]).await)
+    }
+
+    /// Makes a cluster that also listens on an address of this host that nobody else uses, at PostgreSQL's own port, and
+    /// takes encrypted connections only there, as `name`. Returns the address too.
+    async fn start_with_tls(name: &str) -> (Self, Ipv4Addr) {
+        let scratch = Scratch::new("pg");
+        let data = scratch.folder("data", Some("postgres"));
+        certify(&scratch, &[name], 30);
+        let key = scratch.path().join("key");
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+        give_to(&key, "postgres");
+        let rules = scratch.write(
+            "pg_hba.conf",
+            "local all all trust\nhostssl all all 127.0.0.0/8 trust\n",
+        );
+        let [.., high, low] = std::process::id().to_be_bytes();
+        static COUNTER: AtomicU8 = AtomicU8::new(77);
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let address = Ipv4Addr::new(127, number, high, low.max(2));
+        let file = |name: &str| scratch.path().join(name).display().to_string();
+        let settings = [
+            format!("listen_addresses={address}"),
+            "ssl=on".to_owned(),
+            format!("ssl_cert_file={}", file("certificate")),
+            format!("ssl_key_file={}", file("key")),
+            format!("hba_file={}", rules.display()),
+        ];
+        let settings: Vec<&'static str> = settings.map(|setting| &*setting.leak()).to_vec();
+        (
+            Self::start_in(scratch, data, settings.leak()).await,
+            address,
+        )
+    }
+
+    /// Returns the file with the authority that vouches for a cluster with TLS.
+    pub fn authority(&self) -> PathBuf {
+        self.scratch.path().join("authority")
     }
 
     async fn start_in(scratch: Scratch, data: PathBuf, settings: &'static [&'static str]) -> Self {

@@ -10,12 +10,7 @@ use std::{
 use nix::sys::signal::Signal;
 use tokio::net::TcpStream;
 
-use crate::{
-    port::Port,
-    programs::find,
-    scratch::Scratch,
-    server::{Server, run},
-};
+use crate::{certificates::certify, port::Port, programs::find, scratch::Scratch, server::Server};
 
 /// The name that the shipped configuration serves.
 pub const HOST: &str = "track.example.com";
@@ -45,7 +40,7 @@ impl Nginx {
     pub async fn before(collector: &str, days: u32) -> Self {
         let scratch = Scratch::new("ngx");
         let port = Port::reserve();
-        certify(&scratch, days);
+        certify(&scratch, &[HOST, "localhost"], days);
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/proxy/nginx.conf");
         let place = |name: &str| scratch.path().join(name).display().to_string();
         let mut site = fs::read_to_string(shipped).unwrap();
@@ -180,53 +175,4 @@ impl Answer {
             body: body.to_vec(),
         }
     }
-}
-
-/// Makes an authority and a certificate of its making.
-fn certify(scratch: &Scratch, days: u32) {
-    let place = |name: &str| scratch.path().join(name).display().to_string();
-    let extensions = scratch.write(
-        "extensions",
-        format!("subjectAltName=DNS:{HOST},DNS:localhost\n"),
-    );
-    let openssl = |arguments: &[&str]| {
-        run(scratch, Command::new("openssl").args(arguments));
-    };
-    let days = days.to_string();
-    let (authority, authority_key) = (place("authority"), place("authority.key"));
-    let (request, key, certificate) = (place("request"), place("key"), place("certificate"));
-    let new = ["req", "-newkey", "rsa:2048", "-nodes", "-subj"];
-    openssl(
-        &[
-            &new[..],
-            &[
-                "/CN=authority",
-                "-x509",
-                "-days",
-                "30",
-                "-keyout",
-                &authority_key,
-                "-out",
-                &authority,
-            ],
-        ]
-        .concat(),
-    );
-    openssl(&[&new[..], &["/CN=host", "-keyout", &key, "-out", &request]].concat());
-    openssl(&[
-        "x509",
-        "-req",
-        "-in",
-        &request,
-        "-CA",
-        &authority,
-        "-CAkey",
-        &authority_key,
-        "-days",
-        &days,
-        "-extfile",
-        &extensions.display().to_string(),
-        "-out",
-        &certificate,
-    ]);
 }

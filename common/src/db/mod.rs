@@ -19,6 +19,7 @@ pub mod copies;
 pub mod counters;
 pub mod digests;
 pub mod erasures;
+mod establish;
 pub mod exchangers;
 pub mod feed_keys;
 pub mod hits;
@@ -64,7 +65,7 @@ use diesel::{
     sql_types::{Integer, Nullable, Text},
 };
 use diesel_async::{
-    AsyncConnection, AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl,
+    AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl,
     pooled_connection::{
         AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
         deadpool::{Hook, HookError, Object, Pool, PoolError},
@@ -145,9 +146,13 @@ impl DbError {
 impl Db {
     /// Makes a pool for a program. Nothing is connected yet, so that it starts while its database is down.
     pub fn new(config: &config::Database, part: Part) -> Self {
-        let url = address::complete(config.url_of(part));
+        let url = config.url_of(part);
         let mut settings = ManagerConfig::default();
         settings.recycling_method = RecyclingMethod::Fast;
+        settings.custom_setup = Box::new(|url| {
+            let url = url.to_owned();
+            Box::pin(async move { establish::establish(&url).await })
+        });
         let manager = AsyncDieselConnectionManager::new_with_config(url, settings);
         let pool = Pool::builder(manager)
             .pre_recycle(Hook::async_fn(|connection: &mut Connection, metrics| {
@@ -187,13 +192,18 @@ impl Db {
     }
 }
 
+/// Tells whether a connection to another host would be in clear.
+pub fn is_exposed(url: &str) -> bool {
+    address::is_exposed(url)
+}
+
 /// Connects without a pool: for commands that ask once, and for listening.
 ///
 /// # Errors
 ///
 /// Fails if the database cannot be reached.
 pub async fn connect(url: &str) -> Result<Connection, DbError> {
-    Ok(AsyncPgConnection::establish(&address::complete(url)).await?)
+    Ok(establish::establish(url).await?)
 }
 
 /// Brings the schema up to date and returns the names of the migrations that ran. Needs a multi-threaded runtime, as the

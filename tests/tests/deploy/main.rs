@@ -10,6 +10,7 @@
 mod containers;
 mod doctor;
 mod documents;
+mod encryption;
 mod failover;
 mod hostile;
 mod keeping;

@@ -32,6 +32,13 @@ pub(super) async fn examine(config: &Config, part: Part) -> Vec<Finding> {
         }
     };
     let mut findings = vec![Finding::ok("database", "is reachable")];
+    if db::is_exposed(config.database.url_of(part)) {
+        findings.push(Finding::note(
+            "encryption",
+            "the connection to the database crosses the network in clear",
+            "add \"sslmode=verify-full\" to \"database.url\", and \"sslrootcert=FILE\" for an authority of your own",
+        ));
+    }
     if !db::is_current(&mut connection).await.unwrap_or(false) {
         findings.push(Finding::wrong(
             "schema",
