@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Reads the new HTML as a program would that shows it.
+//! Reads the new HTML as a program would that shows it: with a parser of its own, and with that of the edit only where that
+//! one does not know what it meets.
 
 use std::ops::Range;
 
@@ -7,7 +8,7 @@ use super::{
     super::{
         html::{
             Before, HtmlEdit, destination_of,
-            locate::{Anchor, Located, Wish, locate},
+            locate::{Anchor, Wish, locate},
             tag,
         },
         record::{LinkReason, LinkRecord},
@@ -16,6 +17,7 @@ use super::{
         work::Work,
     },
     Flaw, Intended, check_link, demand,
+    walk::{Reached, Sight, UNFINISHED, sights_of, walk},
 };
 
 /// Checks an edited part, given its new text, and returns the number of pixels in it.
@@ -25,15 +27,19 @@ pub(super) fn check(
     edit: &HtmlEdit,
     text: &[u8],
 ) -> Result<usize, Flaw> {
-    let encoding = work.charset.ok_or("charset")?.encoding;
-    let located = locate(text, encoding, Wish::Check).ok_or("markup")?;
-    demand(located.is_open_ended, "end of the markup")?;
     check_edits(work, edit)?;
-    let start = Shift::of(&work.edits).follow(work.disclosed.start);
-    let block = start..start + work.disclosed.len();
-    check_disclosure(edit, text, &block)?;
-    check_links(intended, work, edit, text, &located, &block)?;
-    count_pixels(&located, text, &intended.artefacts.pixel, &block)
+    let mut look = begin(intended, work, edit, text);
+    check_disclosure(edit, text, &look.block)?;
+    if walk(text, |sight| look.at(&sight))? == Reached::Unknown {
+        look = begin(intended, work, edit, text);
+        let encoding = work.charset.ok_or("charset")?.encoding;
+        let located = locate(text, encoding, Wish::Check).ok_or("markup")?;
+        demand(located.is_open_ended, UNFINISHED)?;
+        for sight in sights_of(&located) {
+            look.at(&sight)?;
+        }
+    }
+    look.end()
 }
 
 /// Checks that each edit is the disclosure, the value of a tracked link, or what asked for a link to be left alone; so
@@ -101,61 +107,106 @@ fn check_disclosure(edit: &HtmlEdit, text: &[u8], block: &Range<usize>) -> Resul
     demand(is_there, "place of the disclosure")
 }
 
-/// Checks that each link is where it was, that those that are tracked lead where they led, and that all others are as they
-/// were.
-fn check_links(
-    intended: &Intended<'_>,
-    work: &Work<'_>,
-    edit: &HtmlEdit,
-    text: &[u8],
-    located: &Located,
-    block: &Range<usize>,
-) -> Result<(), Flaw> {
-    let old = work.text();
-    let mut shift = Shift::of(&work.edits);
-    let mut records = work.record.links.iter();
-    let mut before = edit.anchors.iter();
-    let mut disclosures = 0;
-    for anchor in &located.anchors {
-        let place = &anchor.href.place;
-        if block.contains(&place.start) {
-            disclosures += 1;
-            let url = anchor.href.raw(text);
-            demand(url == intended.artefacts.choices, "disclosure")?;
-            continue;
-        }
-        let before = before.next().ok_or("number of links")?;
-        demand(
-            shift.follow(before.href.place.start) == place.start
-                && shift.follow(before.inside) == anchor.inside,
-            "place of a link",
-        )?;
-        let is_late = place.start > block.start;
-        demand(
-            is_late || !before.is_quoted || edit.before != Before::Quote,
-            "place of the disclosure",
-        )?;
-        let record = records.next();
-        match record.and_then(|record| record.ordinal) {
-            Some(ordinal) => {
-                let url = destination_of(anchor.href.raw(text));
-                let destination = destination_of(before.href.raw(old));
-                check_link(intended.session, &url, ordinal, &destination)?;
+/// What has been seen of an edited part: each link must be where it was, those that are tracked must lead where they led,
+/// and all others be as they were; the pixel stands in the disclosure.
+struct Look<'a, I: Iterator<Item = (Range<usize>, &'a [u8])>> {
+    intended: &'a Intended<'a>,
+    edit: &'a HtmlEdit,
+    old: &'a [u8],
+    text: &'a [u8],
+    /// Where the disclosure stands.
+    block: Range<usize>,
+    shift: Shift<'a, I>,
+    /// The links that are still to be seen, and their records.
+    before: std::slice::Iter<'a, Anchor>,
+    records: std::slice::Iter<'a, LinkRecord>,
+    disclosures: usize,
+    pixels: usize,
+}
+
+fn begin<'a>(
+    intended: &'a Intended<'a>,
+    work: &'a Work<'a>,
+    edit: &'a HtmlEdit,
+    text: &'a [u8],
+) -> Look<'a, impl Iterator<Item = (Range<usize>, &'a [u8])>> {
+    let start = Shift::of(&work.edits).follow(work.disclosed.start);
+    Look {
+        intended,
+        edit,
+        old: work.text(),
+        text,
+        block: start..start + work.disclosed.len(),
+        shift: Shift::of(&work.edits),
+        before: edit.anchors.iter(),
+        records: work.record.links.iter(),
+        disclosures: 0,
+        pixels: 0,
+    }
+}
+
+impl<'a, I: Iterator<Item = (Range<usize>, &'a [u8])>> Look<'a, I> {
+    fn at(&mut self, sight: &Sight) -> Result<(), Flaw> {
+        match sight {
+            Sight::Image { start, source } => {
+                if self.text.get(source.clone()) == Some(self.intended.artefacts.pixel.as_bytes()) {
+                    demand(self.block.contains(start), "place of the pixel")?;
+                    self.pixels += 1;
+                }
+                Ok(())
             }
-            None => {
-                let value = text.get(place.clone()).unwrap_or_default();
-                demand(
-                    is_left_alone(before, old, value, record),
-                    "link to be left alone",
-                )?;
+            Sight::Link { address, .. } if self.block.contains(&address.start) => {
+                self.disclosures += 1;
+                let url = self.text.get(address.clone());
+                let choices = self.intended.artefacts.choices.as_bytes();
+                demand(url == Some(choices), "disclosure")
             }
+            Sight::Link { address, inside } => self.at_link(address, *inside),
         }
     }
-    demand(
-        before.next().is_none() && records.next().is_none(),
-        "number of links",
-    )?;
-    demand(disclosures == 1, "disclosure")
+
+    fn at_link(&mut self, place: &Range<usize>, inside: usize) -> Result<(), Flaw> {
+        let before = self.before.next().ok_or("number of links")?;
+        demand(
+            self.shift.follow(before.href.place.start) == place.start
+                && self.shift.follow(before.inside) == inside,
+            "place of a link",
+        )?;
+        let is_late = place.start > self.block.start;
+        demand(
+            is_late || !before.is_quoted || self.edit.before != Before::Quote,
+            "place of the disclosure",
+        )?;
+        let record = self.records.next();
+        let value = self.text.get(place.clone()).unwrap_or_default();
+        match record.and_then(|record| record.ordinal) {
+            Some(ordinal) => {
+                let url = std::str::from_utf8(value).ok();
+                let url = url.filter(|url| url.is_ascii()).ok_or("tracked link")?;
+                let destination = destination_of(before.href.raw(self.old));
+                check_link(
+                    self.intended.session,
+                    &destination_of(url),
+                    ordinal,
+                    &destination,
+                )
+            }
+            None => demand(
+                is_left_alone(before, self.old, value, record),
+                "link to be left alone",
+            ),
+        }
+    }
+
+    /// Checks that nothing is missing, and returns the number of pixels.
+    fn end(mut self) -> Result<usize, Flaw> {
+        demand(
+            self.before.next().is_none() && self.records.next().is_none(),
+            "number of links",
+        )?;
+        demand(self.disclosures == 1, "disclosure")?;
+        Ok(self.pixels)
+    }
 }
 
 /// Tells whether the new value of a link is the old one, the mark of an opt-out aside.
@@ -171,24 +222,6 @@ fn is_left_alone(before: &Anchor, old: &[u8], new: &[u8], record: Option<&LinkRe
         }
         None => value == new,
     }
-}
-
-/// Counts the pixels of this message; they stand in the disclosure.
-fn count_pixels(
-    located: &Located,
-    text: &[u8],
-    pixel: &str,
-    block: &Range<usize>,
-) -> Result<usize, Flaw> {
-    let mut count = 0;
-    for image in &located.blocks {
-        let source = image.address.as_ref().map(|source| source.raw(text));
-        if source == Some(pixel) {
-            demand(block.contains(&image.start.start), "place of the pixel")?;
-            count += 1;
-        }
-    }
-    Ok(count)
 }
 
 /// Follows places of a text, from first to last, to where they are after edits.

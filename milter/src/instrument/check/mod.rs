@@ -3,15 +3,16 @@
 //!
 //! Bytes outside edited parts must be equal; edited parts must decode to the original text with the planned edits and no
 //! other difference, and each edit must be one of a kind that is meant: a tracked link, the mark of an opt-out, the
-//! disclosure. The new HTML is parsed: every link must be seen where it was and no other, every tracked one verify and
-//! resolve to the destination that was read from the original, every other one keep its bytes; the disclosure must stand
-//! once where it belongs and lead to the recipient's page, the pixel once in it. No line may have grown past what mail can
-//! carry.
+//! disclosure. The new HTML is read by a second parser: every link must be seen where it was and no other, every tracked
+//! one verify and resolve to the destination that was read from the original, every other one keep its bytes; the
+//! disclosure must stand once where it belongs and lead to the recipient's page, the pixel once in it. No line may have
+//! grown past what mail can carry.
 //!
 //! A flaw is told in a word or two, for the record: it is a bug of ours.
 
 mod html;
 mod unwrapped;
+mod walk;
 
 use std::ops::Range;
 
