@@ -108,7 +108,7 @@ pub(crate) async fn treat(
     match fate {
         Fate::Foreign => tracing::debug!("{queue_id}: not a copy that is known"),
         Fate::Instrumented(made) => {
-            let (opens, links) = (if made.opens { "yes" } else { "no" }, made.links.len());
+            let (opens, links) = (if made.opens { "yes" } else { "no" }, made.links);
             channel.outlet.hold(made.reply, treatment.unsettled.take());
             tracing::info!("{queue_id}: copy instrumented opens={opens} links={links}");
         }
@@ -294,7 +294,7 @@ impl Treatment<'_> {
             &controller.id,
             copy.message,
             made.opens,
-            !made.links.is_empty(),
+            made.links > 0,
             &Json::of(record),
             loan.connection(),
         )

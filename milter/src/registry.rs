@@ -57,7 +57,7 @@ impl Draft<'_> {
                 subject: subject::decoded(self.message, &self.intake.edits),
                 sent_at: Utc::now(),
                 opens: made.is_ok_and(|made| made.opens),
-                links: made.is_ok_and(|made| !made.links.is_empty()),
+                links: made.is_ok_and(|made| made.links > 0),
                 reason: made.err(),
                 record: Json::of(record),
             },

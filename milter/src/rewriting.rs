@@ -9,7 +9,7 @@ use crate::{
     actions::{Edits, LeadingBlank},
     control::SPLIT_FIELD,
     fingerprint::fingerprint,
-    instrument::{self, Plan, Record, TrackedLink},
+    instrument::{self, Plan, Record},
     message::{HeaderEdit, Message},
     milter::Settings,
     policy::Purposes,
@@ -40,7 +40,7 @@ pub(crate) struct Order {
 pub(crate) struct Made {
     pub(crate) reply: Vec<u8>,
     pub(crate) opens: bool,
-    pub(crate) links: Vec<TrackedLink>,
+    pub(crate) links: u16,
 }
 
 /// What lets a message be split: the reply that says so, and by what it will be known again.

@@ -279,7 +279,7 @@ impl Treatment<'_> {
             claim: self.unsettled.take(),
             fate: Fate::Instrumented {
                 opens: made.opens,
-                links: made.links.len(),
+                links: made.links.into(),
             },
         })
     }

@@ -120,7 +120,7 @@ impl Bench {
                 .any(|part| part.outcome == Outcome::Edited)
         );
         let is_recoded = record.parts.iter().any(|part| part.recoded);
-        self.tracked += instrumented.links.len();
+        self.tracked += usize::from(instrumented.links);
         eml.set_body(instrumented.body);
         eml.apply(&instrumented.header_edits);
         let kind = if is_recoded { "recoded" } else { "kept" };

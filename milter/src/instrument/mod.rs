@@ -67,17 +67,6 @@ impl Plan<'_> {
     }
 }
 
-/// A tracked link, as it is recorded.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct TrackedLink {
-    /// From 1, in reading order.
-    pub ordinal: u16,
-    /// The host of the destination, in lower case.
-    pub host: String,
-    /// The visible text, at most 80 characters.
-    pub text: String,
-}
-
 /// The outcome: a new body and what was put in.
 #[derive(Clone, Debug)]
 pub struct Instrumented {
@@ -86,7 +75,8 @@ pub struct Instrumented {
     /// and, rarely, a new `Content-Transfer-Encoding`.
     pub header_edits: Vec<HeaderEdit>,
     pub opens: bool,
-    pub links: Vec<TrackedLink>,
+    /// How many links are tracked; the record names them.
+    pub links: u16,
 }
 
 /// Rewrites the message so that what the plan allows can be seen.
@@ -189,18 +179,14 @@ fn run(
             body: made.message.body,
             header_edits: made.header_edits,
             opens: purposes.opens,
-            links: Vec::new(),
+            links: session.links,
         })
     });
     record
         .parts
         .extend(works.into_iter().map(|work| work.record));
     record.parts.sort_by(|one, other| one.path.cmp(&other.path));
-    let links = session.links;
-    result.map(|instrumented| Instrumented {
-        links,
-        ..instrumented
-    })
+    result
 }
 
 /// Reads the structure, and looks for what forbids any edit.
@@ -369,7 +355,7 @@ fn decide(works: &mut [Work<'_>], session: &Session<'_>) -> Result<Purposes, Ski
     if works.iter().any(|work| work.planned.is_some()) {
         return Ok(Purposes {
             opens: has_pixel,
-            links: !session.links.is_empty(),
+            links: session.links > 0,
         });
     }
     let has_html = works.iter().any(|work| work.kind == BodyKind::Html);

@@ -6,21 +6,22 @@ use std::collections::{HashMap, HashSet};
 use common::tracking_url;
 
 use super::{
-    Plan, TrackedLink,
+    Plan,
     record::{LinkReason, LinkRecord, shorten},
     rules::Rules,
 };
 use crate::message::Message;
 
 /// The most tracked links in one message.
-const MAX_LINKS: usize = 500;
+const MAX_LINKS: u16 = 500;
 
 /// The state of one edit.
 pub(crate) struct Session<'a> {
     pub(crate) plan: &'a Plan<'a>,
     pub(crate) base: &'a str,
     pub(crate) rules: Rules,
-    pub(crate) links: Vec<TrackedLink>,
+    /// How many links are tracked so far.
+    pub(crate) links: u16,
     /// Where the URL that is being built stands.
     url: Vec<u8>,
     /// The first link to each destination, so that its twin in plain text gets the same number.
@@ -31,7 +32,7 @@ pub(crate) struct Session<'a> {
 
 /// How far a session had come, to return to.
 #[derive(Clone, Copy)]
-pub(crate) struct Bookmark(usize);
+pub(crate) struct Bookmark(u16);
 
 impl<'a> Session<'a> {
     /// Begins an edit.
@@ -40,7 +41,7 @@ impl<'a> Session<'a> {
             plan,
             base: plan.controller.base_url(),
             rules: Rules::new(plan.controller, message),
-            links: Vec::new(),
+            links: 0,
             url: Vec::new(),
             first: HashMap::new(),
             opted_out: HashSet::new(),
@@ -59,9 +60,7 @@ impl<'a> Session<'a> {
 
     /// Returns the number that the next link would get.
     pub(crate) fn next(&self) -> Option<u16> {
-        (self.links.len() < MAX_LINKS)
-            .then(|| u16::try_from(self.links.len() + 1).ok())
-            .flatten()
+        (self.links < MAX_LINKS).then_some(self.links + 1)
     }
 
     /// Returns the number of the first link to a destination.
@@ -93,36 +92,30 @@ impl<'a> Session<'a> {
         host: String,
         text: &str,
     ) -> LinkRecord {
-        let record = LinkRecord {
+        if ordinal > self.links {
+            if self.plan.links.in_text() && !self.first.contains_key(destination) {
+                self.first.insert(destination.to_owned(), ordinal);
+            }
+            self.links = ordinal;
+        }
+        LinkRecord {
             ordinal: Some(ordinal),
             host,
             text: shorten(text),
             skipped: None,
-        };
-        if usize::from(ordinal) > self.links.len() {
-            if self.plan.links.in_text() && !self.first.contains_key(destination) {
-                self.first.insert(destination.to_owned(), ordinal);
-            }
-            self.links.push(TrackedLink {
-                ordinal,
-                host: record.host.clone(),
-                text: record.text.clone(),
-            });
         }
-        record
     }
 
     /// Returns where the session stands.
     pub(crate) fn bookmark(&self) -> Bookmark {
-        Bookmark(self.links.len())
+        Bookmark(self.links)
     }
 
     /// Forgets the links taken in since then.
     pub(crate) fn return_to(&mut self, bookmark: Bookmark) {
-        let Bookmark(length) = bookmark;
-        self.links.truncate(length);
-        self.first
-            .retain(|_, ordinal| usize::from(*ordinal) <= length);
+        let Bookmark(links) = bookmark;
+        self.links = links;
+        self.first.retain(|_, ordinal| *ordinal <= links);
     }
 }
 
