@@ -70,7 +70,7 @@ fn check_edits(work: &Work<'_>, edit: &HtmlEdit) -> Result<(), Flaw> {
                     *place == range && rest.as_bytes() == text
                 };
                 !anchor.is_quoted
-                    && (anchor.opt_outs.iter().any(is_opt_out)
+                    && (anchor.opt_outs().iter().any(is_opt_out)
                         || scheme_mark(anchor, work.text()) == Some(range) && text.is_empty())
             }
         };

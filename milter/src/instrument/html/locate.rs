@@ -28,37 +28,44 @@ pub(crate) struct Anchor {
     pub(crate) href: Value,
     /// Where its start tag ends.
     pub(crate) inside: usize,
-    pub(crate) face: Face,
-    /// Attributes that ask for the link to be left alone, and what is left when they are taken out.
-    pub(crate) opt_outs: Box<[(Range<usize>, String)]>,
+    rare: Option<Box<Rare>>,
     /// Whether it stands in quoted text.
     pub(crate) is_quoted: bool,
     /// Whether it is ordinary content: of HTML, and not in a template or the like.
     pub(crate) is_content: bool,
 }
 
-/// What the reader sees of a link.
-#[derive(Debug)]
-pub(crate) enum Face {
-    /// What stands between its tags.
-    Content,
-    /// The `alt` that stands here: an `area` has no content.
-    Label(Box<Range<usize>>),
+impl Anchor {
+    /// Returns attributes that ask for the link to be left alone, and what is left when they are taken out.
+    pub(crate) fn opt_outs(&self) -> &[(Range<usize>, String)] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.opt_outs)
+    }
+
+    /// Returns where the `alt` of an `area` stands, which the reader sees in place of content.
+    pub(crate) fn label(&self) -> Option<Range<usize>> {
+        self.rare.as_ref()?.label.clone()
+    }
 }
 
-impl Face {
-    fn of(html: &[u8], place: &Range<usize>) -> Self {
-        let tag = html.get(place.clone()).unwrap_or_default();
-        if !tag::is_named(tag, "area") {
-            return Self::Content;
-        }
-        let mut alts = tag::attributes(tag).into_iter().filter(|attribute| {
-            let name = tag.get(attribute.name.clone()).unwrap_or_default();
-            name.eq_ignore_ascii_case(b"alt")
-        });
-        let alt = alts.next().map_or(0..0, |alt| alt.value);
-        Self::Label(Box::new(place.start + alt.start..place.start + alt.end))
+/// What only few links have.
+#[derive(Debug)]
+struct Rare {
+    label: Option<Range<usize>>,
+    opt_outs: Vec<(Range<usize>, String)>,
+}
+
+/// Finds the `alt` of an `area`, given its start tag.
+fn label_of(html: &[u8], place: &Range<usize>) -> Option<Range<usize>> {
+    let tag = html.get(place.clone())?;
+    if !tag::is_named(tag, "area") {
+        return None;
     }
+    let mut alts = tag::attributes(tag).into_iter().filter(|attribute| {
+        let name = tag.get(attribute.name.clone()).unwrap_or_default();
+        name.eq_ignore_ascii_case(b"alt")
+    });
+    let alt = alts.next().map_or(0..0, |alt| alt.value);
+    Some(place.start + alt.start..place.start + alt.end)
 }
 
 /// The value of an attribute.
@@ -403,11 +410,12 @@ fn on_anchor(
     let is_content = state.closed_ground == 0 && element.namespace_uri() == HTML;
     let is_quoted = state.only_quoted || state.quotes > 0;
     let address = (wish == Wish::Artefacts).then(|| href.clone());
+    let label = label_of(html, &place);
+    let is_rare = label.is_some() || !opt_outs.is_empty();
     state.found.anchors.push(Anchor {
         href,
-        face: Face::of(html, &place),
         inside: place.end,
-        opt_outs: opt_outs.into(),
+        rare: is_rare.then(|| Box::new(Rare { label, opt_outs })),
         is_quoted,
         is_content,
     });

@@ -10,7 +10,7 @@ mod words;
 
 use std::{borrow::Cow, ops::Range};
 
-use self::locate::{Anchor, Face, Located, Wish, locate};
+use self::locate::{Anchor, Located, Wish, locate};
 use super::{
     charset::Charset,
     disclosure::FIRST_LINE,
@@ -101,7 +101,7 @@ pub(crate) fn plan(
         admit_disclosure(&mut lines, place, ends_line)?;
         for anchor in &located.anchors {
             // The twin in plain text may still be rewritten, and must know.
-            if !anchor.opt_outs.is_empty() && !anchor.is_quoted {
+            if !anchor.opt_outs().is_empty() && !anchor.is_quoted {
                 session.opt_out(&destination_of(anchor.href.raw(html)));
             }
         }
@@ -166,7 +166,7 @@ fn is_in_link(located: &Located, html: &[u8], place: usize) -> bool {
     let last = located
         .anchors
         .iter()
-        .rfind(|anchor| anchor.inside <= place && matches!(anchor.face, Face::Content));
+        .rfind(|anchor| anchor.inside <= place && anchor.label().is_none());
     let Some(last) = last else {
         return false;
     };
@@ -195,7 +195,7 @@ impl HtmlEdit {
                 return left_alone("", &text, LinkReason::OptedOut);
             }
             Err(reason) => {
-                if !anchor.opt_outs.is_empty() && !anchor.is_quoted {
+                if !anchor.opt_outs().is_empty() && !anchor.is_quoted {
                     self.remove_opt_outs(session, anchor, &destination, lines);
                 }
                 return left_alone("", &text, reason);
@@ -209,7 +209,7 @@ impl HtmlEdit {
         if !anchor.is_content {
             return refuse(LinkReason::NotContent);
         }
-        if !anchor.opt_outs.is_empty() {
+        if !anchor.opt_outs().is_empty() {
             self.remove_opt_outs(session, anchor, &destination, lines);
             return refuse(LinkReason::OptedOut);
         }
@@ -239,7 +239,7 @@ impl HtmlEdit {
         lines: &mut LineWatch<'_>,
     ) {
         session.opt_out(destination);
-        for (range, rest) in &anchor.opt_outs {
+        for (range, rest) in anchor.opt_outs() {
             lines.admit(range.clone(), rest.len(), None);
             self.edits.push(range.clone(), rest.as_bytes());
         }
@@ -273,9 +273,9 @@ const MAX_TEXT: usize = 2000;
 /// Reads what a link shows, for the report and for rules about what the reader sees: what stands between its tags, and the
 /// texts in place of pictures. A reading aid: what stands in odd places of odd markup may be missing from it.
 fn visible_text<'a>(html: &'a [u8], anchor: &Anchor, charset: Charset) -> Cow<'a, str> {
-    let octets = match &anchor.face {
-        Face::Content => content_of(html, anchor.inside),
-        Face::Label(place) => Cow::Borrowed(html.get((**place).clone()).unwrap_or_default()),
+    let octets = match anchor.label() {
+        None => content_of(html, anchor.inside),
+        Some(place) => Cow::Borrowed(html.get(place).unwrap_or_default()),
     };
     let text = match octets {
         Cow::Borrowed(octets) => charset.encoding.decode_without_bom_handling(octets).0,
