@@ -11,7 +11,7 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::{Connection, schema::arrivals};
+use super::{Connection, prepared::Prepare, schema::arrivals};
 
 /// A batch of hits whose verdicts are due.
 #[derive(Debug, QueryableByName)]
@@ -36,6 +36,7 @@ pub async fn take(
     diesel::sql_query(TAKE)
         .bind::<Timestamptz, _>(now)
         .bind::<BigInt, _>(hits)
+        .prepared()
         .load(connection)
         .await
 }

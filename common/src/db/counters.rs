@@ -12,7 +12,7 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::Connection;
+use super::{Connection, prepared::Prepare};
 use crate::ids::{ControllerId, MessageId};
 
 /// What an hour gains, or loses.
@@ -62,6 +62,7 @@ pub async fn add(
         .bind::<Array<Nullable<Timestamptz>>, _>(time(|gain| gain.clicked.map(|(first, _)| first)))
         .bind::<Array<Nullable<Timestamptz>>, _>(time(|gain| gain.clicked.map(|(_, last)| last)))
         .bind::<Array<Integer>, _>(number(|gain| gain.automatic))
+        .prepared()
         .execute(connection)
         .await
 }
@@ -78,6 +79,7 @@ pub async fn recount(
     diesel::sql_query(RECOUNT)
         .bind::<Text, _>(controller.as_str())
         .bind::<Array<SqlUuid>, _>(messages)
+        .prepared()
         .execute(connection)
         .await
 }
@@ -106,6 +108,7 @@ pub async fn add_activity(
         .bind::<Array<Integer>, _>(column(|difference| difference.opens))
         .bind::<Array<Integer>, _>(column(|difference| difference.clicks))
         .bind::<Array<Integer>, _>(column(|difference| difference.automatic))
+        .prepared()
         .execute(connection)
         .await
 }

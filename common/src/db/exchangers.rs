@@ -10,7 +10,7 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::Connection;
+use super::{Connection, prepared::Prepare};
 use crate::ids::ControllerId;
 
 #[derive(QueryableByName)]
@@ -30,6 +30,7 @@ pub async fn domains(
     let rows: Vec<Row> = diesel::sql_query(DOMAINS)
         .bind::<Text, _>(controller.as_str())
         .bind::<Array<SqlUuid>, _>(messages)
+        .prepared()
         .load(connection)
         .await?;
     Ok(rows
@@ -52,6 +53,7 @@ pub async fn write(
         .bind::<Text, _>(controller.as_str())
         .bind::<Array<SqlUuid>, _>(messages)
         .bind::<Array<Text>, _>(exchangers)
+        .prepared()
         .execute(connection)
         .await
 }

@@ -34,6 +34,7 @@ pub mod notifications_feed;
 pub mod observed;
 pub mod overview;
 pub mod partitions;
+mod prepared;
 pub mod recipient_links;
 pub mod recordings;
 mod registration;

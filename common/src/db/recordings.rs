@@ -53,8 +53,10 @@ type Row = (
     Option<DateTime<Utc>>,
 );
 
-/// Tells the database that this connection asks for few rows of large tables, by their keys. What it would plan while
-/// a table is small, and keep, would be slow when the table has grown.
+/// Tells the database that this connection asks for few rows of large tables, by their keys, over and over.
+///
+/// What it would plan while a table is small, and keep, would be slow when the table has grown. And to plan a question anew
+/// each time, as it does where it is asked with lists, would cost more than to answer it.
 pub async fn ask_by_keys(connection: &mut Connection) -> QueryResult<()> {
     diesel::sql_query(BY_KEYS)
         .execute(connection)
@@ -63,7 +65,8 @@ pub async fn ask_by_keys(connection: &mut Connection) -> QueryResult<()> {
 }
 
 const BY_KEYS: &str = "
-SELECT set_config(name, 'off', false) FROM unnest(ARRAY['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']) AS name";
+SELECT set_config(name, value, false) FROM (VALUES ('enable_seqscan', 'off'), ('enable_hashjoin', 'off'),
+    ('enable_mergejoin', 'off'), ('plan_cache_mode', 'force_generic_plan')) AS settings (name, value)";
 
 /// Returns the epoch of each controller's consent, in order: what is read from now on holds as long as it does.
 pub async fn epochs(controllers: &[&str], connection: &mut Connection) -> QueryResult<Vec<i64>> {

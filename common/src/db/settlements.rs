@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{
     Connection,
+    prepared::Prepare,
     schema::{messages, settlements},
 };
 use crate::ids::{ControllerId, MessageId, UserId};
@@ -45,13 +46,17 @@ pub async fn take(
     diesel::sql_query(TAKE)
         .bind::<Timestamptz, _>(now)
         .bind::<BigInt, _>(limit)
+        .prepared()
         .load(connection)
         .await
 }
 
 /// Returns when the next message is due that is not frozen.
 pub async fn next_due(connection: &mut Connection) -> QueryResult<Option<DateTime<Utc>>> {
-    let next: Next = diesel::sql_query(NEXT).get_result(connection).await?;
+    let next: Next = diesel::sql_query(NEXT)
+        .prepared()
+        .get_result(connection)
+        .await?;
     Ok(next.due_at)
 }
 
@@ -73,6 +78,7 @@ pub async fn put(
         .bind::<Array<SqlUuid>, _>(messages)
         .bind::<Array<Timestamptz>, _>(times)
         .bind::<Array<Timestamptz>, _>(oldest)
+        .prepared()
         .execute(connection)
         .await
 }
@@ -106,6 +112,7 @@ pub async fn claim(
     let found: Vec<Claimed> = diesel::sql_query(CLAIM)
         .bind::<Text, _>(controller.as_str())
         .bind::<Array<SqlUuid>, _>(messages)
+        .prepared()
         .load(connection)
         .await?;
     let claims = found.into_iter().map(|row| Claim {

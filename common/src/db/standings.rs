@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::{
     Connection,
+    prepared::Prepare,
     schema::{consent_events, subjects, suppressions},
 };
 use crate::{
@@ -146,6 +147,7 @@ pub async fn by_subject(
     let rows: Vec<Relative> = diesel::sql_query(BY_SUBJECT)
         .bind::<Text, _>(controller.as_str())
         .bind::<Array<SqlUuid>, _>(refs)
+        .prepared()
         .load(connection)
         .await?;
     let mut standings: HashMap<SubjectRef, Standing> = HashMap::with_capacity(wanted.len());

@@ -11,7 +11,7 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::{Connection, hits::Json};
+use super::{Connection, hits::Json, prepared::Prepare};
 use crate::ids::{ControllerId, MessageId};
 
 /// A stored hit with its verdict.
@@ -66,6 +66,7 @@ pub async fn of_messages(
         .bind::<Timestamptz, _>(first)
         .bind::<Timestamptz, _>(until)
         .bind::<BigInt, _>(limit)
+        .prepared()
         .load(connection)
         .await
 }
@@ -86,6 +87,7 @@ pub async fn piece(
         .bind::<Timestamptz, _>(from)
         .bind::<BigInt, _>(limit)
         .bind::<BigInt, _>(context)
+        .prepared()
         .load(connection)
         .await
 }
@@ -111,6 +113,7 @@ pub async fn write(
         .bind::<Array<Integer>, _>(column(judged, |hit| hit.rules_version))
         .bind::<Array<Bool>, _>(column(judged, |hit| hit.settled))
         .bind::<Array<Nullable<SqlUuid>>, _>(column(judged, |hit| hit.duplicate_of))
+        .prepared()
         .execute(connection)
         .await
 }

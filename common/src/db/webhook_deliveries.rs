@@ -12,7 +12,7 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::{Connection, schema::webhook_deliveries, webhooks::Webhook};
+use super::{Connection, prepared::Prepare, schema::webhook_deliveries, webhooks::Webhook};
 use crate::ids::{ControllerId, UserId};
 
 /// That the message of a delivery is not frozen.
@@ -84,6 +84,7 @@ pub async fn claim(
     .bind::<BigInt, _>(limit)
     .bind::<Array<SqlUuid>, _>(busy)
     .bind::<BigInt, _>(of_each)
+    .prepared()
     .load(connection)
     .await
 }
