@@ -13,9 +13,9 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use common::{
-    config::Classify,
+    config::{Classify, Part},
     db::{
-        Connection, DbError, Transactions, arrivals, counters, links,
+        self, Connection, DbError, Transactions, arrivals, counters, links, recordings,
         settlements::{self, Claim, Later},
         verdicts::{self, Judged},
     },
@@ -44,18 +44,21 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// Settles what is due and sleeps until the next is, for ever.
 ///
-/// Between two rounds there is a pause, so that a trickle of hits is settled by the handful and not one by one.
+/// Between two rounds there is a pause, so that a trickle of hits is settled by the handful and not one by one. The
+/// connection is one of its own: it knows every statement, and how to ask them.
 pub(super) async fn run(state: State, alarm: Arc<Alarm>, metrics: Arc<Metrics>) {
     let pause = state.config.classify.settle.0 / 30;
+    let mut connection = None;
     loop {
         tokio::time::sleep(pause).await;
-        let sleep = match settle_due(&state, &metrics).await {
+        let sleep = match settle_due(&state, &metrics, &mut connection).await {
             Ok(next) => next
                 .and_then(|next| (next - Utc::now()).to_std().ok())
                 .unwrap_or(LONGEST_SLEEP)
                 .min(LONGEST_SLEEP),
             Err(error) => {
                 tracing::debug!("settling is put off: {error}");
+                connection = None;
                 RETRY
             }
         };
@@ -64,28 +67,43 @@ pub(super) async fn run(state: State, alarm: Arc<Alarm>, metrics: Arc<Metrics>) 
 }
 
 /// Settles all that is due and returns when the next is.
-async fn settle_due(state: &State, metrics: &Metrics) -> Result<Option<DateTime<Utc>>, DbError> {
-    let mut connection = state.db.get().await?;
+async fn settle_due(
+    state: &State,
+    metrics: &Metrics,
+    connection: &mut Option<Connection>,
+) -> Result<Option<DateTime<Utc>>, DbError> {
+    let connection = match connection {
+        Some(connection) => connection,
+        none => none.insert(connect(state).await?),
+    };
     loop {
+        let next = [
+            arrivals::next_due(connection).await?,
+            settlements::next_due(connection).await?,
+        ];
         let now = Utc::now();
+        let next = next.into_iter().flatten().min();
+        if next.is_none_or(|due| due > now) {
+            return Ok(next);
+        }
         let settled = connection
             .transaction(async |connection| settle_some(state, now, connection).await)
             .await?;
-        let Some(settled) = settled else { break };
+        let Some(settled) = settled else {
+            // What is due and was not claimed, another collector is at.
+            return Ok(Some(Utc::now() + TimeDelta::seconds(1)));
+        };
         for class in settled.classes {
             metrics.verdict(&class);
         }
         metrics.notified.add(settled.notified);
     }
-    let next = [
-        arrivals::next_due(&mut connection).await?,
-        settlements::next_due(&mut connection).await?,
-    ];
-    match next.into_iter().flatten().min() {
-        // What is due and was not claimed, another collector is at.
-        Some(due) if due <= Utc::now() => Ok(Some(Utc::now() + TimeDelta::seconds(1))),
-        next => Ok(next),
-    }
+}
+
+async fn connect(state: &State) -> Result<Connection, DbError> {
+    let mut connection = db::connect(state.config.database.url_of(Part::Collector)).await?;
+    recordings::ask_by_keys(&mut connection).await?;
+    Ok(connection)
 }
 
 /// What is counted once a transaction is committed.
