@@ -68,17 +68,15 @@ impl Memory {
         self.messages.get_mut(&message)
     }
 
-    /// Returns the epochs under which everything was read.
+    /// Returns the epochs that were read before everything else that is remembered; none if nothing is.
     pub(super) fn epochs(&self) -> &[i64] {
         &self.epochs
     }
 
-    /// Forgets what was read under other epochs.
+    /// Begins to remember under epochs.
     pub(super) fn enter(&mut self, epochs: Vec<i64>) {
-        if self.epochs != epochs {
-            self.messages.clear();
-            self.epochs = epochs;
-        }
+        self.messages.clear();
+        self.epochs = epochs;
     }
 
     /// Makes room for messages that are about to be read; returns false if others had to be forgotten for it.

@@ -155,25 +155,26 @@ impl Recorder {
     }
 
     /// Sees to it that all messages of a batch are remembered that exist.
+    ///
+    /// The epochs are read once, before all else. Whatever is read later is true under them if they still hold when the
+    /// batch is written, and else is forgotten.
     async fn recall(&self, batch: &[&Hit], session: &mut Session) -> Result<(), DbError> {
         let wanted: HashSet<MessageId> = batch.iter().map(|hit| hit.message).collect();
         if !session.memory.make_room(wanted.len()) {
             tracing::debug!("more messages than are remembered");
         }
+        if session.memory.epochs().is_empty() {
+            let epochs = recordings::epochs(&self.controllers(), &mut session.connection).await?;
+            session.memory.enter(epochs);
+        }
         let missing = wanted
-            .iter()
-            .filter(|message| session.memory.find(**message).is_none());
+            .into_iter()
+            .filter(|message| session.memory.find(*message).is_none());
         let missing: Vec<Uuid> = missing.map(|message| message.0).collect();
         if missing.is_empty() {
             return Ok(());
         }
-        let epochs = recordings::epochs(&self.controllers(), &mut session.connection).await?;
-        if session.memory.epochs() == epochs {
-            return self.read(&missing, session).await;
-        }
-        session.memory.enter(epochs);
-        let all: Vec<Uuid> = wanted.into_iter().map(|message| message.0).collect();
-        self.read(&all, session).await
+        self.read(&missing, session).await
     }
 
     async fn read(&self, messages: &[Uuid], session: &mut Session) -> Result<(), DbError> {
