@@ -65,6 +65,8 @@ pub(super) async fn run(state: State) {
                 if let Ok(Err(_closed_or_late)) = told {
                     sleep(Duration::from_millis(100)).await;
                 }
+                // One look serves all that were told of at once: settling tells of many users in one commit.
+                while woken.try_recv().is_ok() {}
             }
         }
     }
