@@ -53,7 +53,8 @@ pub(super) async fn run(state: State, alarm: Arc<Alarm>, metrics: Arc<Metrics>) 
         tokio::time::sleep(pause).await;
         let sleep = match settle_due(&state, &metrics, &mut connection).await {
             Ok(next) => next
-                .and_then(|next| (next - Utc::now()).to_std().ok())
+                // It may be due by now.
+                .map(|next| (next - Utc::now()).to_std().unwrap_or_default())
                 .unwrap_or(LONGEST_SLEEP)
                 .min(LONGEST_SLEEP),
             Err(error) => {
@@ -66,7 +67,7 @@ pub(super) async fn run(state: State, alarm: Arc<Alarm>, metrics: Arc<Metrics>) 
     }
 }
 
-/// Settles all that is due and returns when the next is.
+/// Settles all that is due by now and returns when the next is.
 async fn settle_due(
     state: &State,
     metrics: &Metrics,
@@ -76,22 +77,24 @@ async fn settle_due(
         Some(connection) => connection,
         none => none.insert(connect(state).await?),
     };
+    let began = Utc::now();
     loop {
         let next = [
             arrivals::next_due(connection).await?,
             settlements::next_due(connection).await?,
         ];
-        let now = Utc::now();
         let next = next.into_iter().flatten().min();
-        if next.is_none_or(|due| due > now) {
+        // What falls due meanwhile waits for the next round, and for company.
+        if next.is_none_or(|due| due > began) {
             return Ok(next);
         }
+        let now = Utc::now();
         let settled = connection
             .transaction(async |connection| settle_some(state, now, connection).await)
             .await?;
         let Some(settled) = settled else {
             // What is due and was not claimed, another collector is at.
-            return Ok(Some(Utc::now() + TimeDelta::seconds(1)));
+            return Ok(Some(now + TimeDelta::seconds(1)));
         };
         for class in settled.classes {
             metrics.verdict(&class);
@@ -313,7 +316,8 @@ async fn take_piece(
     view.until = last.at;
     Ok(Some(Later {
         message,
-        due_at: Utc::now(),
+        // In this round still.
+        due_at: last.at,
         oldest_at: last.at + TimeDelta::microseconds(1),
     }))
 }
