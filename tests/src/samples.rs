@@ -9,7 +9,7 @@ use common::{
     keys::KeyRing,
     tracking_url,
 };
-use tokio_postgres::Client;
+use tokio_postgres::{Client, types::ToSql};
 use uuid::Uuid;
 
 use crate::{database::Database, installation::Installation};
@@ -44,10 +44,10 @@ impl Sample {
             base: installation.url(),
             keys: KeyRing::read(&installation.keys()).unwrap(),
         };
-        let (user, subject, message) = (sample.user, sample.subject, sample.message.0);
+        let (user, subject) = (sample.user, sample.subject);
         let login = format!("{user}@example.com");
         let address = format!("{subject}@elsewhere.example");
-        let steps: [(&str, &[&(dyn tokio_postgres::types::ToSql + Sync)]); 5] = [
+        let steps: [(&str, &[&(dyn ToSql + Sync)]); 3] = [
             (
                 "INSERT INTO controllers (id, name, address, contact, authority) VALUES ('example', '', '', '', '')
                  ON CONFLICT DO NOTHING",
@@ -61,6 +61,29 @@ impl Sample {
                 "INSERT INTO subjects (controller_id, subject_ref, address, base_address) VALUES ('example', $1, $2, $2)",
                 &[&subject, &address],
             ),
+        ];
+        for (statement, parameters) in steps {
+            client.execute(statement, parameters).await.unwrap();
+        }
+        sample.send(&client).await;
+        sample
+    }
+
+    /// Writes down another message, from the same user to the same recipient.
+    pub async fn another(&self, client: &Client) -> Self {
+        let another = Self {
+            message: MessageId::random(),
+            base: self.base.clone(),
+            keys: self.keys.clone(),
+            ..*self
+        };
+        another.send(client).await;
+        another
+    }
+
+    async fn send(&self, client: &Client) {
+        let (user, subject, message) = (self.user, self.subject, self.message.0);
+        let steps: [(&str, &[&(dyn ToSql + Sync)]); 2] = [
             (
                 "INSERT INTO messages (controller_id, id, user_id, queue_id, sent_at, opens, links, record)
                  SELECT 'example', $1, $2, 'Q', now() - interval '1 hour', true, true,
@@ -77,7 +100,6 @@ impl Sample {
         for (statement, parameters) in steps {
             client.execute(statement, parameters).await.unwrap();
         }
-        sample
     }
 
     /// Lets the recipient state something about one purpose.

@@ -19,6 +19,7 @@ use harness::{
     installation::{Builder, Installation},
     log::PATIENCE,
     samples::Sample,
+    web::{MAIL_PROGRAM, Visitor},
 };
 use tokio_postgres::{Client, types::ToSql};
 use uuid::Uuid;
@@ -307,6 +308,31 @@ async fn hits_of_a_frozen_message_are_taken_out_of_the_picture_once() {
     assert_eq!(while_frozen, 1);
     assert_eq!(database.count(picture, &[]).await, 1);
     assert_eq!(database.count("SELECT count(*) FROM hits", &[]).await, 1);
+}
+
+#[tokio::test]
+async fn what_is_remembered_of_a_recipient_ends_with_a_withdrawal() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    // However slow the machine, an answered hit is in the database.
+    let installation = Installation::on(&database)
+        .set("collector.answer_within", "30s")
+        .write();
+    let client = database.connect().await;
+    let first = Sample::with_consent(&installation, &database).await;
+    let (second, third) = (first.another(&client).await, first.another(&client).await);
+    let _collector = installation.start_collector().await;
+    // Over one connection, so that all of them come to the same worker thread.
+    let mut visitor = Visitor::with_agent(MAIL_PROGRAM);
+
+    visitor.get(&first.pixel()).await;
+    visitor.get(&second.pixel()).await;
+    let before = database.count("SELECT count(*) FROM hits", &[]).await;
+    first.state(&client, "open", "withdrawn").await;
+    visitor.get(&third.pixel()).await;
+
+    let after = database.count("SELECT count(*) FROM hits", &[]).await;
+    assert_eq!((before, after), (2, 2));
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::classify::{Class, Features};
 
-/// Messages that are remembered at most; then everything is forgotten and read again.
+/// Messages, and recipients, that are remembered at most; then everything is forgotten and read again.
 const MOST: usize = 20_000;
 
 /// What one connection remembers.
@@ -24,12 +24,15 @@ const MOST: usize = 20_000;
 pub(super) struct Memory {
     epochs: Vec<i64>,
     messages: HashMap<MessageId, Remembered>,
+    standings: Standings,
 }
 
-/// A message and the standings of its recipients.
+/// The standings of recipients: of one, for all messages to them.
+pub(super) type Standings = HashMap<SubjectRef, Standing>;
+
+/// A message.
 pub(super) struct Remembered {
     pub(super) recording: Recording,
-    pub(super) standings: HashMap<SubjectRef, Standing>,
     /// The latest hits, in the order of time, as far as this connection wrote them: so that a repetition is known at
     /// once, and need not be written twice.
     pub(super) recent: Vec<Recent>,
@@ -63,9 +66,14 @@ impl Memory {
         self.messages.get(&message)
     }
 
-    /// Returns what is remembered of a message, to add to it.
-    pub(super) fn find_mut(&mut self, message: MessageId) -> Option<&mut Remembered> {
-        self.messages.get_mut(&message)
+    /// Returns what is remembered of a message, to add to it, and what is of recipients.
+    pub(super) fn find_mut(&mut self, message: MessageId) -> Option<(&mut Remembered, &Standings)> {
+        Some((self.messages.get_mut(&message)?, &self.standings))
+    }
+
+    /// Tells whether a recipient's standing is remembered.
+    pub(super) fn knows(&self, recipient: SubjectRef) -> bool {
+        self.standings.contains_key(&recipient)
     }
 
     /// Returns the epochs that were read before everything else that is remembered; none if nothing is.
@@ -75,15 +83,16 @@ impl Memory {
 
     /// Begins to remember under epochs.
     pub(super) fn enter(&mut self, epochs: Vec<i64>) {
-        self.messages.clear();
+        self.forget();
         self.epochs = epochs;
     }
 
     /// Makes room for messages that are about to be read; returns false if others had to be forgotten for it.
     pub(super) fn make_room(&mut self, messages: usize) -> bool {
-        let has_room = self.messages.len() + messages <= MOST;
+        let has_room = self.messages.len() + messages <= MOST && self.standings.len() <= MOST;
         if !has_room {
             self.messages.clear();
+            self.standings.clear();
         }
         has_room
     }
@@ -93,9 +102,15 @@ impl Memory {
         self.messages.insert(message, remembered);
     }
 
+    /// Remembers recipients.
+    pub(super) fn keep_standings(&mut self, standings: Standings) {
+        self.standings.extend(standings);
+    }
+
     /// Forgets everything.
     pub(super) fn forget(&mut self) {
         self.epochs.clear();
         self.messages.clear();
+        self.standings.clear();
     }
 }

@@ -182,26 +182,21 @@ impl Recorder {
         let recordings = recordings::find(&self.controllers(), messages, connection).await?;
         let mut wanted: HashMap<ControllerId, HashSet<SubjectRef>> = HashMap::new();
         for recording in recordings.values() {
-            wanted
-                .entry(recording.controller.clone())
-                .or_default()
-                .extend(&recording.recipients);
+            let recipients = recording.recipients.iter().copied();
+            let unknown: Vec<SubjectRef> = recipients.filter(|one| !memory.knows(*one)).collect();
+            if !unknown.is_empty() {
+                let wanted = wanted.entry(recording.controller.clone()).or_default();
+                wanted.extend(unknown);
+            }
         }
-        let mut standings = HashMap::with_capacity(wanted.len());
         for (controller, subjects) in wanted {
             let subjects: Vec<SubjectRef> = subjects.into_iter().collect();
             let found =
                 standings::by_subject(&controller, &subjects, &self.keys, connection).await?;
-            standings.insert(controller, found);
+            memory.keep_standings(found);
         }
         for (message, recording) in recordings {
-            let all = standings.get(&recording.controller);
-            let own = recording
-                .recipients
-                .iter()
-                .filter_map(|subject| Some((*subject, all?.get(subject)?.clone())));
             let remembered = Remembered {
-                standings: own.collect(),
                 recording,
                 recent: Vec::new(),
             };
@@ -235,7 +230,7 @@ impl Recorder {
         memory: &mut Memory,
         now: DateTime<Utc>,
     ) -> Result<hits::New, Dropped> {
-        let remembered = memory.find_mut(hit.message).ok_or(Dropped::Unknown)?;
+        let (remembered, standings) = memory.find_mut(hit.message).ok_or(Dropped::Unknown)?;
         let recording = &remembered.recording;
         let (owner, controller) = self
             .config
@@ -246,7 +241,7 @@ impl Recorder {
             .ok_or(Dropped::Unknown)?;
         let facts = Facts {
             recording,
-            standings: &remembered.standings,
+            standings,
             rule: Rule::of(controller),
         };
         let at = hit.at();
