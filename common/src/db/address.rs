@@ -2,8 +2,9 @@
 //! Where the database is: one host or several, of which the one that takes writes is meant.
 //!
 //! Several hosts are tried in their order. What an operator leaves open is completed so that a replica is passed over,
-//! and so that a host that does not answer keeps nobody from the next one. `sslmode` and `sslrootcert` mean what they mean
-//! to libpq, but that whoever asks for encryption also gets a server that proves its name.
+//! and so that a host that does not answer keeps nobody from the next one. `sslmode` and `sslrootcert` are those of libpq, with
+//! two differences: `require` and `verify-ca` also make the server prove its name, and `prefer`, which libpq tries and drops
+//! in silence, is in clear.
 
 use std::path::PathBuf;
 
