@@ -7,6 +7,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a benchmark ends where a step fails")]
 
+mod memory;
+mod noop;
+
 use std::{
     path::Path,
     process::{Command, ExitCode},
@@ -16,9 +19,8 @@ use std::{
 
 use harness::{
     bars::Bars,
-    cpu::Family,
     database::Database,
-    installation::{Installation, Program},
+    installation::Installation,
     messages::{Encoding, Message},
     postfix::Postfix,
     programs::{self, Program::PostgreSql},
@@ -28,14 +30,8 @@ use harness::{
     site::{self, ALICE, BOB, PASSWORD, Said},
     smtp::Session,
 };
-use indymilter::{Callbacks, Config, ProtoOpts, Status};
 use nix::sys::signal::Signal;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{UnixListener, UnixStream},
-    sync::Barrier,
-    task::JoinSet,
-};
+use tokio::{sync::Barrier, task::JoinSet};
 
 const ROUNDS: usize = 7;
 const SESSIONS: usize = 10;
@@ -46,13 +42,9 @@ const MESSAGES: usize = 40;
 /// Messages in one round of latency.
 const SINGLE: usize = 15;
 
-/// Conversations at once, each with a message of a megabyte.
-const CONVERSATIONS: usize = 200;
-
-/// The bars: at least so much of the no-op's throughput, at most so many times its latency, at most so much memory.
+/// The bars: at least so much of the no-op's throughput, at most so many times its latency.
 const THROUGHPUT: f64 = 0.8;
 const LATENCY: f64 = 2.5;
-const MEMORY: u64 = 1_024;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
@@ -62,7 +54,7 @@ fn main() -> ExitCode {
         .unwrap();
     match arguments.as_slice() {
         [_, verb, socket] if verb == "noop" => {
-            runtime.block_on(serve_nothing(Path::new(socket)));
+            runtime.block_on(noop::serve(Path::new(socket)));
             ExitCode::SUCCESS
         }
         _ => runtime.block_on(bench()),
@@ -135,7 +127,7 @@ async fn bench() -> ExitCode {
     // What was not instrumented cost little, and would make the rest of the figures worthless.
     judge_all(&mut bars, "messages instrumented", instrumented, sent);
     report(&mut contenders, &mut bars);
-    report_memory(&installation, &milter, &mut bars).await;
+    memory::report(&installation, &milter, &mut bars).await;
     bars.end()
 }
 
@@ -305,110 +297,4 @@ fn median(values: &mut [f64]) -> f64 {
 fn millis(sorted: &[Duration], percent: usize) -> f64 {
     let place = sorted.len().saturating_sub(1) * percent / 100;
     sorted.get(place).copied().unwrap_or_default().as_secs_f64() * 1e3
-}
-
-/// Holds many conversations at once, the body of each sent before the end of any.
-async fn report_memory(
-    (installation, database): &(Installation, Database),
-    first: &Program,
-    bars: &mut Bars,
-) {
-    let count = "SELECT count(*) FROM messages WHERE reason IS NULL";
-    let before = database.count(count, &[]).await;
-    let socket = installation.milter_socket();
-    let path = socket.trim_start_matches("unix:").to_owned();
-    let body: Arc<[u8]> = message(1_000_000).into();
-    let barrier = Arc::new(Barrier::new(CONVERSATIONS));
-    let mut conversations = JoinSet::new();
-    for _ in 0..CONVERSATIONS {
-        let (path, body, barrier) = (path.clone(), Arc::clone(&body), Arc::clone(&barrier));
-        conversations.spawn(async move { converse(&path, &body, &barrier).await });
-    }
-    while let Some(ended) = conversations.join_next().await {
-        ended.unwrap();
-    }
-    let instrumented = database.count(count, &[]).await - before;
-    let peak = Family::of(first.id()).peak() / 1_024;
-    println!("\n{CONVERSATIONS} conversations of 1 MB at once");
-    let what = "messages of 1 MB instrumented at once";
-    judge_all(bars, what, instrumented, CONVERSATIONS);
-    let word = bars.at_most("peak memory, MiB", peak as f64, MEMORY as f64);
-    println!("peak memory: {peak} MiB (at most {MEMORY}) {word}");
-}
-
-/// Speaks as Postfix does: one message to its verdict.
-async fn converse(path: &str, message: &[u8], barrier: &Barrier) {
-    let mut stream = UnixStream::connect(path).await.unwrap();
-    let offer = [6_u32, 0x1ff, 0x1f_ffff].map(u32::to_be_bytes).concat();
-    send(&mut stream, b'O', &offer).await;
-    let answer = receive(&mut stream).await;
-    let options = answer.get(9..13).unwrap().try_into().unwrap();
-    let unanswered = u32::from_be_bytes(options) & 0x80 != 0;
-    let macros = format!("M{{auth_type}}\0PLAIN\0{{auth_authen}}\0{ALICE}\0");
-    send(&mut stream, b'D', macros.as_bytes()).await;
-    send(&mut stream, b'M', format!("<{ALICE}>\0").as_bytes()).await;
-    receive(&mut stream).await;
-    send(&mut stream, b'R', format!("<{BOB}>\0").as_bytes()).await;
-    if !unanswered {
-        receive(&mut stream).await;
-    }
-    let text = String::from_utf8_lossy(message);
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    for line in head.split("\r\n") {
-        let (name, value) = line.split_once(':').unwrap();
-        send(&mut stream, b'L', format!("{name}\0{value}\0").as_bytes()).await;
-        if !unanswered {
-            receive(&mut stream).await;
-        }
-    }
-    for piece in body.as_bytes().chunks(65_535) {
-        send(&mut stream, b'B', piece).await;
-        receive(&mut stream).await;
-    }
-    barrier.wait().await;
-    send(&mut stream, b'D', b"Ei\x004TEST\0").await;
-    send(&mut stream, b'E', b"").await;
-    while !matches!(receive(&mut stream).await.first(), Some(b'a' | b'c')) {}
-}
-
-async fn send(stream: &mut UnixStream, kind: u8, payload: &[u8]) {
-    let length = u32::try_from(payload.len() + 1).unwrap();
-    let frame = [&length.to_be_bytes()[..], &[kind], payload].concat();
-    stream.write_all(&frame).await.unwrap();
-}
-
-async fn receive(stream: &mut UnixStream) -> Vec<u8> {
-    let length = stream.read_u32().await.unwrap();
-    let mut frame = vec![0; usize::try_from(length).unwrap()];
-    stream.read_exact(&mut frame).await.unwrap();
-    frame
-}
-
-/// A milter that reads everything and does nothing, with the same savings of answers that ours has.
-async fn serve_nothing(socket: &Path) {
-    let listener = UnixListener::bind(socket).unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-    std::fs::set_permissions(socket, mode).unwrap();
-    println!("listening");
-    let config = Config {
-        max_connections: 1_000,
-        ..Config::default()
-    };
-    let callbacks = Callbacks::<()>::new()
-        .on_negotiate(|context, _, options| {
-            Box::pin(async move {
-                context.requested_actions = indymilter::Actions::empty();
-                let unanswered = ProtoOpts::NOREPLY_RCPT | ProtoOpts::NOREPLY_HEADER;
-                context.requested_opts |= (unanswered | ProtoOpts::LEADING_SPACE) & options;
-                Status::Continue
-            })
-        })
-        .on_mail(|_, _| Box::pin(async { Status::Continue }))
-        .on_rcpt(|_, _| Box::pin(async { Status::Noreply }))
-        .on_header(|_, _, _| Box::pin(async { Status::Noreply }))
-        .on_body(|_, _| Box::pin(async { Status::Continue }))
-        .on_eom(|_| Box::pin(async { Status::Continue }));
-    indymilter::run(listener, callbacks, config, std::future::pending::<()>())
-        .await
-        .unwrap();
 }
