@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::{scratch::Scratch, server::run};
 
 /// Makes an authority and a certificate of its making: the files `authority`, `certificate` and `key`.
-pub(crate) fn certify(scratch: &Scratch, names: &[&str], days: u32) {
+pub fn certify(scratch: &Scratch, names: &[&str], days: u32) {
     let place = |name: &str| scratch.path().join(name).display().to_string();
     let names: Vec<String> = names.iter().map(|name| format!("DNS:{name}")).collect();
     let extensions = scratch.write(

@@ -17,7 +17,7 @@ pub mod artefacts;
 pub mod axe;
 pub mod bars;
 pub mod browser;
-mod certificates;
+pub mod certificates;
 pub mod clicks;
 pub mod cpu;
 pub mod database;

@@ -5,15 +5,16 @@ use std::time::{Duration, Instant};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream},
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream},
     net::TcpStream,
 };
+use tokio_rustls::{TlsConnector, client::TlsStream, rustls::pki_types::ServerName};
 
 use crate::log::PATIENCE;
 
 /// A session after its greeting.
-pub struct Session {
-    stream: BufStream<TcpStream>,
+pub struct Session<S = TcpStream> {
+    stream: BufStream<S>,
 }
 
 /// What the server answered.
@@ -46,10 +47,45 @@ impl Session {
     /// Panics if the server does not take login and password.
     pub async fn open_as(port: u16, login: &str, password: &str) -> Self {
         let mut session = Self::open(port).await;
-        let response = STANDARD.encode(format!("\0{login}\0{password}"));
-        let reply = session.command(&format!("AUTH PLAIN {response}")).await;
-        assert_eq!(reply.code, 235, "{}", reply.text);
+        session.authenticate(login, password).await;
         session
+    }
+
+    /// Goes on encrypted (`STARTTLS`), with a server that must prove to be `name`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the server does not offer that, or is another.
+    pub async fn encrypt(
+        mut self,
+        name: &str,
+        connector: &TlsConnector,
+    ) -> Session<TlsStream<TcpStream>> {
+        let reply = self.command("STARTTLS").await;
+        assert_eq!(reply.code, 220, "{}", reply.text);
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let stream = connector
+            .connect(name, self.stream.into_inner())
+            .await
+            .unwrap();
+        let mut session = Session {
+            stream: BufStream::new(stream),
+        };
+        session.command("EHLO client.test").await;
+        session
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+    /// Authenticates.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the server does not take login and password.
+    pub async fn authenticate(&mut self, login: &str, password: &str) {
+        let response = STANDARD.encode(format!("\0{login}\0{password}"));
+        let reply = self.command(&format!("AUTH PLAIN {response}")).await;
+        assert_eq!(reply.code, 235, "{}", reply.text);
     }
 
     /// Sends a command line and returns the answer.

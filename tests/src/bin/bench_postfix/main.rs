@@ -3,16 +3,17 @@
 //! run; and the memory of many large messages at once.
 //!
 //! Ours looks consent up, instruments, and writes the message down before it answers. Rounds alternate, so that a busy
-//! moment of the machine meets all; ratios are medians over rounds.
+//! moment of the machine meets all; ratios are medians over rounds. `bench_postfix submission` runs its last part alone.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark ends where a step fails")]
 
 mod memory;
 mod noop;
+mod submission;
 
 use std::{
     path::Path,
-    process::{Command, ExitCode},
+    process::ExitCode,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -25,12 +26,10 @@ use harness::{
     postfix::Postfix,
     programs::{self, Program::PostgreSql},
     scratch::Scratch,
-    server::Server,
     sink::Sink,
     site::{self, ALICE, BOB, PASSWORD, Said},
     smtp::Session,
 };
-use nix::sys::signal::Signal;
 use tokio::{sync::Barrier, task::JoinSet};
 
 const ROUNDS: usize = 7;
@@ -57,6 +56,11 @@ fn main() -> ExitCode {
             runtime.block_on(noop::serve(Path::new(socket)));
             ExitCode::SUCCESS
         }
+        [_, part] if part == "submission" => runtime.block_on(async {
+            let mut bars = Bars::default();
+            submission::report(&mut bars).await;
+            bars.end()
+        }),
         _ => runtime.block_on(bench()),
     }
 }
@@ -76,12 +80,8 @@ async fn bench() -> ExitCode {
         return bars.end();
     }
     let scratch = Scratch::new("bench");
-    let socket = scratch.path().join("noop");
-    let mut noop = Command::new(std::env::current_exe().unwrap());
-    noop.arg("noop").arg(&socket);
-    let noop = Server::start(&scratch, "noop", &mut noop, Signal::SIGKILL);
-    noop.log().wait_for("listening").await;
-    let (postfix, installation, sink) = start(&format!("unix:{}", socket.display())).await;
+    let (_noop, noop_socket) = noop::start(&scratch).await;
+    let (postfix, installation, sink) = start(&noop_socket).await;
     let milter = installation.0.start_milter().await;
     let mut contenders: Vec<Contender> = [
         ("no milter", postfix.local_port()),
@@ -128,6 +128,7 @@ async fn bench() -> ExitCode {
     judge_all(&mut bars, "messages instrumented", instrumented, sent);
     report(&mut contenders, &mut bars);
     memory::report(&installation, &milter, &mut bars).await;
+    submission::report(&mut bars).await;
     bars.end()
 }
 

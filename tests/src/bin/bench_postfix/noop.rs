@@ -1,10 +1,22 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! A milter that reads everything and does nothing.
 
-use std::path::Path;
+use std::{path::Path, process::Command};
 
+use harness::{scratch::Scratch, server::Server};
 use indymilter::{Callbacks, Config, ProtoOpts, Status};
+use nix::sys::signal::Signal;
 use tokio::net::UnixListener;
+
+/// Starts that milter as a process of its own, and returns it with its socket, spelled as in Postfix.
+pub(crate) async fn start(scratch: &Scratch) -> (Server, String) {
+    let socket = scratch.path().join("noop");
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.arg("noop").arg(&socket);
+    let server = Server::start(scratch, "noop", &mut command, Signal::SIGKILL);
+    server.log().wait_for("listening").await;
+    (server, format!("unix:{}", socket.display()))
+}
 
 /// Serves as that milter, with the same savings of answers that ours has.
 pub(crate) async fn serve(socket: &Path) {
