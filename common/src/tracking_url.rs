@@ -103,7 +103,7 @@ pub fn destination_of(query: &str) -> Option<String> {
         Some(first) => first.split('&').next()?,
         None => query.split('&').find_map(|pair| pair.strip_prefix("u="))?,
     };
-    decode(value)
+    decoded(value)
 }
 
 fn encode_into(url: &mut Vec<u8>, text: &[u8]) {
@@ -140,7 +140,8 @@ static PLAIN: [bool; 256] = {
     plain
 };
 
-fn decode(text: &str) -> Option<String> {
+/// Decodes what is percent-encoded (RFC 3986, section 2.1); `None` if that is no text.
+pub fn decoded(text: &str) -> Option<String> {
     let mut octets = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some(place) = memchr::memchr(b'%', rest) {

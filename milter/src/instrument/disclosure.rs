@@ -214,27 +214,55 @@ impl Disclosure<'_> {
     }
 }
 
-/// Returns every sentence that may stand in a message, as one line and with the words of its link, in the language's own
-/// letters and in ASCII: to recognise them in quoted text.
-pub(crate) fn known_lines() -> HashSet<String> {
-    let mut lines = HashSet::new();
-    for language in Language::ALL {
-        for (opens, links) in [(true, true), (true, false), (false, true), (false, false)] {
-            for consent in [ConsentRule::Required, ConsentRule::NotRequired] {
-                let disclosure = Disclosure {
-                    language,
-                    purposes: Purposes { opens, links },
-                    consent,
-                    choices: "",
-                };
-                let (sentence, invitation) = disclosure.words();
-                let line = format!("{sentence} {invitation}");
-                lines.insert(to_ascii(&line, language));
-                lines.insert(line);
+/// The words of every disclosure that may stand in a message, in the language's own letters and in ASCII: to recognise
+/// them in quoted text.
+pub(crate) struct KnownWords {
+    /// Sentence and words of the link, as one line.
+    lines: HashSet<String>,
+    /// The words of the link alone.
+    invitations: HashSet<String>,
+}
+
+/// No known line has so many octets.
+pub(crate) const LONGEST_KNOWN_LINE: usize = 240;
+
+impl KnownWords {
+    /// Returns the words of all languages.
+    pub(crate) fn of_all_languages() -> Self {
+        let mut known = Self {
+            lines: HashSet::new(),
+            invitations: HashSet::new(),
+        };
+        for language in Language::ALL {
+            for (opens, links) in [(true, true), (true, false), (false, true), (false, false)] {
+                for consent in [ConsentRule::Required, ConsentRule::NotRequired] {
+                    let disclosure = Disclosure {
+                        language,
+                        purposes: Purposes { opens, links },
+                        consent,
+                        choices: "",
+                    };
+                    let (sentence, invitation) = disclosure.words();
+                    let line = format!("{sentence} {invitation}");
+                    known.lines.insert(to_ascii(&line, language));
+                    known.lines.insert(line);
+                    known.invitations.insert(to_ascii(invitation, language));
+                    known.invitations.insert(invitation.to_owned());
+                }
             }
         }
+        known
     }
-    lines
+
+    /// Tells whether a line, without breaks and doubled blanks, is a disclosure.
+    pub(crate) fn is_line(&self, line: &str) -> bool {
+        self.lines.contains(line)
+    }
+
+    /// Tells whether it is what the link of a disclosure says.
+    pub(crate) fn is_invitation(&self, line: &str) -> bool {
+        self.invitations.contains(line)
+    }
 }
 
 /// Writes text as HTML in ASCII.

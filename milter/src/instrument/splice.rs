@@ -77,16 +77,6 @@ impl Edits {
         })
     }
 
-    /// Returns the edit that replaces the octet at a place.
-    pub(crate) fn at(&self, place: usize) -> Option<(Range<usize>, &[u8])> {
-        let after = self.spans.partition_point(|span| span.range.start <= place);
-        let span = self.spans.get(after.checked_sub(1)?)?;
-        let text = self.text.get(span.text.clone()).unwrap_or_default();
-        span.range
-            .contains(&place)
-            .then(|| (span.range.clone(), text))
-    }
-
     /// Returns the edited text in pieces: what is kept and what is new, in turn.
     pub(crate) fn pieces<'a>(&'a self, original: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         let mut from = 0;
@@ -166,8 +156,6 @@ mod tests {
         edits.insert(5, b"+");
 
         assert_eq!(edits.apply(b"abcdef"), b"aXYZ!de+f?");
-        assert_eq!(edits.at(2), Some((1..3, &b"XYZ"[..])));
-        assert_eq!((edits.at(0), edits.at(3)), (None, None));
         assert!(edits.explain(b"abcdef", b"aXYZ!de+f?"));
         assert!(!edits.explain(b"abcdef", b"aXYZ!dE+f?"));
         assert!(!edits.explain(b"abcdef", b"aXYZ!de+f?x"));

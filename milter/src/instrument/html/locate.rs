@@ -106,8 +106,6 @@ pub(crate) struct Block {
     pub(crate) end: Option<Range<usize>>,
     /// The value of `src` or `href`, where there is one.
     pub(crate) address: Option<Value>,
-    /// Whether it bears the mark of a disclosure.
-    pub(crate) is_disclosure: bool,
     pub(crate) kind: BlockKind,
 }
 
@@ -502,15 +500,12 @@ fn add_block(
     kind: BlockKind,
     address: Option<Value>,
 ) -> HandlerResult {
-    let is_disclosure = kind == BlockKind::Container
-        && element.get_attribute("data-tracking").as_deref() == Some("disclosure");
     let number = {
         let mut state = state.borrow_mut();
         state.found.blocks.push(Block {
             start: element.source_location().bytes(),
             end: None,
             address,
-            is_disclosure,
             kind,
         });
         state.found.blocks.len() - 1

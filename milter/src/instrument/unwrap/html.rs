@@ -3,46 +3,60 @@
 
 use std::ops::Range;
 
+use encoding_rs::Encoding;
+
 use super::{
-    super::{
-        disclosure::known_lines,
-        html::{
-            destination_of,
-            locate::{Block, BlockKind, Located},
-            tag::attributes,
-        },
+    super::html::{
+        destination_of,
+        locate::{BlockKind, Located},
+        tag::attributes,
     },
-    Cut, Own, one_line,
+    Cut, Own,
+    disclosed::Page,
 };
+
+/// Disclosures that are looked for around the link to a recipient's page; of more than these, the links alone go.
+const MOST_DISCLOSURES: usize = 200;
 
 impl Own<'_> {
     pub(super) fn in_html(
         &self,
         html: &[u8],
         located: &Located,
-        encoding: &'static encoding_rs::Encoding,
+        encoding: &'static Encoding,
     ) -> Vec<Cut> {
         let mut cuts = Vec::new();
+        let mut pages = 0;
+        let page = Page::new(self, html, located, encoding);
         for block in &located.blocks {
             let Some(address) = &block.address else {
                 continue;
             };
-            let place = &address.place;
             let url = destination_of(address.raw(html));
             match block.kind {
                 BlockKind::Image if self.is_pixel(&url) => {
                     cuts.push((block.start.clone(), Vec::new()));
                 }
                 BlockKind::Anchor if self.is_choices(&url) => {
-                    cuts.push((
-                        disclosure_around(block, html, located, encoding),
-                        Vec::new(),
-                    ));
+                    pages += 1;
+                    let around = if pages <= MOST_DISCLOSURES {
+                        page.disclosure_with(block)
+                    } else {
+                        Vec::new()
+                    };
+                    if around.is_empty() {
+                        // What it says is the author's, and so are its other attributes.
+                        let addresses = self.attributes_of_ours(html, &block.start);
+                        cuts.extend(addresses.map(|attribute| (attribute, Vec::new())));
+                    }
+                    cuts.extend(around.into_iter().map(|range| (range, Vec::new())));
                 }
                 BlockKind::Anchor => {
                     if let Some(destination) = self.leads_to(&url) {
+                        let place = &address.place;
                         cuts.push((place.clone(), escape(&destination)));
-                        let copies = self.copies_of_address(html, &block.start);
+                        // Copies of the address (`originalsrc`, `data-saferedirecturl`).
+                        let copies = self.attributes_of_ours(html, &block.start);
                         cuts.extend(
                             copies
                                 .filter(|copy| copy.end <= place.start || copy.start >= place.end)
@@ -53,19 +67,27 @@ impl Own<'_> {
                 BlockKind::Container | BlockKind::Image => {}
             }
         }
-        for text in &located.texts {
-            let content = html.get(text.clone()).unwrap_or_default();
-            for (range, destination) in self.urls_in(content) {
-                let range = text.start + range.start..text.start + range.end;
+        // In text, and wherever else: in conditional comments, in attributes of any name. What is a part of another address
+        // is none of ours.
+        let addresses = located.blocks.iter();
+        let addresses: Vec<_> = addresses
+            .filter_map(|block| block.address.as_ref())
+            .map(|address| &address.place)
+            .collect();
+        for (range, destination) in self.urls_in(html) {
+            let after = addresses.partition_point(|place| place.end <= range.start);
+            let is_in_address = addresses
+                .get(after)
+                .is_some_and(|place| place.start < range.end);
+            if !is_in_address {
                 cuts.push((range, escape(&destination.unwrap_or_default())));
             }
         }
         cuts
     }
 
-    /// Finds attributes in which mail programs keep a copy of an address (`originalsrc`, `data-saferedirecturl`), each
-    /// with the blank before it.
-    fn copies_of_address<'h>(
+    /// Finds the attributes of a start tag that name one of our hosts, each with the blank before it.
+    fn attributes_of_ours<'h>(
         &self,
         html: &'h [u8],
         tag: &Range<usize>,
@@ -78,73 +100,6 @@ impl Own<'_> {
             .filter(move |range| self.may_occur_in(octets.get(range.clone()).unwrap_or_default()))
             .map(move |range| range.start + shift..range.end + shift)
     }
-}
-
-/// Finds what to cut together with the link to the recipient's page: the disclosure block, or the widest element that
-/// holds a disclosure and nothing else, or the link alone.
-fn disclosure_around(
-    anchor: &Block,
-    html: &[u8],
-    located: &Located,
-    encoding: &'static encoding_rs::Encoding,
-) -> Range<usize> {
-    let known = known_lines();
-    let around = located.blocks.iter().filter_map(|block| {
-        let end = block.end.as_ref()?;
-        let is_around = block.kind == BlockKind::Container
-            && block.start.start < anchor.start.start
-            && end.start >= anchor.start.end;
-        is_around.then_some((block, block.start.start..end.end))
-    });
-    let mut widest: Option<Range<usize>> = None;
-    for (block, range) in around {
-        let is_wider = widest
-            .as_ref()
-            .is_none_or(|widest| range.start < widest.start);
-        if is_wider && (block.is_disclosure || holds_only(&range, html, located, encoding, &known))
-        {
-            widest = Some(range);
-        }
-    }
-    match (widest, &anchor.end) {
-        (Some(range), _) => {
-            let after = html.get(range.end..).unwrap_or_default();
-            let end = match after {
-                [b'\r', b'\n', ..] => range.end + 2,
-                [b'\n', ..] => range.end + 1,
-                _ => range.end,
-            };
-            range.start..end
-        }
-        (None, Some(end)) => anchor.start.start..end.end,
-        (None, None) => anchor
-            .address
-            .as_ref()
-            .map_or_else(|| anchor.start.clone(), |value| value.place.clone()),
-    }
-}
-
-/// Tells whether the visible text of a range is a disclosure and nothing else.
-fn holds_only(
-    range: &Range<usize>,
-    html: &[u8],
-    located: &Located,
-    encoding: &'static encoding_rs::Encoding,
-    known: &std::collections::HashSet<String>,
-) -> bool {
-    let mut text = String::new();
-    let first = located
-        .texts
-        .partition_point(|text| text.end <= range.start);
-    for piece in located.texts.iter().skip(first) {
-        if piece.start >= range.end || text.len() > 1000 {
-            break;
-        }
-        let raw = html.get(piece.clone()).unwrap_or_default();
-        let (decoded, _) = encoding.decode_without_bom_handling(raw);
-        text.push_str(&htmlize::unescape(decoded.as_ref()));
-    }
-    known.contains(&one_line(&text))
 }
 
 /// Writes a destination for HTML, in ASCII and fit for any place: text, and attributes with or without quotes.

@@ -5,6 +5,7 @@
 //! Pixels are removed, links lead to their destinations again, disclosures go. A link is touched only if its signature
 //! verifies; a pixel is known by its place and shape. Signed and encrypted mail is left alone.
 
+mod disclosed;
 mod html;
 mod own;
 mod plain;
@@ -13,7 +14,7 @@ use std::ops::Range;
 
 use common::keys::KeyRing;
 
-pub(crate) use self::own::Own;
+pub(crate) use self::{disclosed::SHAPING, own::Own};
 use super::{
     agreement,
     check::{Flaw, check_unwrapped},
@@ -134,6 +135,18 @@ impl Own<'_> {
     }
 }
 
-fn one_line(text: &str) -> String {
+/// Returns where words begin in a text, from the last to the first.
+fn word_starts(text: &[u8]) -> impl Iterator<Item = usize> + '_ {
+    (0..text.len()).rev().filter(|place| {
+        let before = place.checked_sub(1).and_then(|before| text.get(before));
+        before.is_none_or(u8::is_ascii_whitespace)
+            && text
+                .get(*place)
+                .is_some_and(|octet| !octet.is_ascii_whitespace())
+    })
+}
+
+/// Returns a text without breaks and doubled blanks.
+pub(crate) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -43,20 +43,27 @@ impl<'a> Own<'a> {
             .or_else(|| self.destination(&peel(url)?))
     }
 
-    /// Tells whether a URL is that of a recipient's page.
+    /// Tells whether a URL is that of a recipient's page, wrapped or not.
     pub(crate) fn is_choices(&self, url: &str) -> bool {
-        matches!(self.verified(url), Some(Artefact::Choices { .. }))
+        let is_page = |url: &str| matches!(self.verified(url), Some(Artefact::Choices { .. }));
+        is_page(url) || peel(url).is_some_and(|url| is_page(&url))
     }
 
-    pub(super) fn verified<'u>(&self, url: &'u str) -> Option<Artefact<'u>> {
+    fn verified<'u>(&self, url: &'u str) -> Option<Artefact<'u>> {
         self.bases.iter().find_map(|base| {
             let artefact = tracking_url::recognise(base, url)?;
             tracking_url::verify(self.keys, &artefact).map(|_| artefact)
         })
     }
 
-    /// Tells whether a source is a pixel of ours, also when an image proxy names it after its own address.
+    /// Tells whether a source is a pixel of ours, also when an image proxy names it in or after its own address.
     pub(crate) fn is_pixel(&self, source: &str) -> bool {
+        let decoded = || tracking_url::decoded(source);
+        self.names_pixel(source)
+            || source.contains('%') && decoded().is_some_and(|source| self.names_pixel(&source))
+    }
+
+    fn names_pixel(&self, source: &str) -> bool {
         self.bases.iter().any(|base| {
             let start = source.find(&format!("{base}/o/"));
             let url = start.and_then(|start| source.get(start..));
@@ -70,8 +77,8 @@ impl<'a> Own<'a> {
         })
     }
 
-    /// Finds URLs of ours in a text, each with its destination; `None` for the recipient's page.
-    pub(super) fn urls_in(&self, text: &[u8]) -> Vec<(Range<usize>, Option<String>)> {
+    /// Finds URLs of ours in a text, each with its destination; `None` for pixels and the recipient's page.
+    pub(crate) fn urls_in(&self, text: &[u8]) -> Vec<(Range<usize>, Option<String>)> {
         let mut found = Vec::new();
         for base in self.bases {
             for start in memchr::memmem::find_iter(text, base.as_bytes()) {
@@ -81,7 +88,44 @@ impl<'a> Own<'a> {
                 }
             }
         }
+        for wrapper in WRAPPERS {
+            for place in memchr::memmem::find_iter(text, wrapper.as_bytes()) {
+                found.extend(self.wrapped_at(place, text));
+            }
+        }
         found
+    }
+
+    /// Reads the wrapped URL of ours whose wrapper's host is named at a place of a text.
+    fn wrapped_at(&self, place: usize, text: &[u8]) -> Option<(Range<usize>, Option<String>)> {
+        let before = text.get(..place)?;
+        let is_name = |octet: &&u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.');
+        let name = before
+            .iter()
+            .rev()
+            .take(MAX_NAME)
+            .take_while(is_name)
+            .count();
+        let before = before.get(..place - name)?;
+        let start = before
+            .strip_suffix(b"https://")
+            .or_else(|| before.strip_suffix(b"http://"))?
+            .len();
+        let rest = text.get(start..)?;
+        let length = rest
+            .iter()
+            .take(MAX_URL)
+            .take_while(|octet| {
+                octet.is_ascii_graphic()
+                    && !matches!(octet, b'<' | b'>' | b'"' | b'(' | b')' | b'[' | b']')
+            })
+            .count();
+        let url = peel(std::str::from_utf8(rest.get(..length)?).ok()?)?;
+        let destination = match self.verified(&url)? {
+            Artefact::Link { destination, .. } => Some(destination),
+            Artefact::Choices { .. } | Artefact::Pixel { .. } => None,
+        };
+        Some((start..start + length, destination))
     }
 
     /// Reads the URL of ours at the beginning of a text, and tells how long it is there. Mail programs break long lines:
@@ -150,11 +194,19 @@ const MAX_LINES: usize = 8;
 /// The longest URL of ours.
 const MAX_URL: usize = 8000;
 
+/// The longest host name.
+const MAX_NAME: usize = 253;
+
+/// What the hosts end in that put links of ours into links of theirs.
+const WRAPPERS: [&str; 2] = [SAFE_LINKS, "www.google.com/url?"];
+
+const SAFE_LINKS: &str = ".safelinks.protection.outlook.com";
+
 /// Takes an address out of the wrapping that Outlook and Google put around links.
 fn peel(url: &str) -> Option<String> {
     let (address, query) = url.split_once('?')?;
     let host = address.split("://").nth(1)?.split('/').next()?;
-    let name = if host.ends_with(".safelinks.protection.outlook.com") {
+    let name = if host.ends_with(SAFE_LINKS) {
         "url="
     } else if host == "www.google.com" {
         "q="
