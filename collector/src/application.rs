@@ -29,6 +29,7 @@ use crate::{
     health::{self, Health},
     ingest::{Alarm, HitLog, Ingest, Recorder},
     jobs,
+    key_file::Stamp,
     listeners::{Listeners, Public},
     live::Live,
     mail::Mailer,
@@ -76,16 +77,31 @@ pub async fn run(
         metrics,
     };
     let mut config = Arc::new(config);
+    // Before the file is read, so that no change is missed.
+    let mut keys = Stamp::of(&config.keys.file).await;
     let mut generation = site.open(&config)?;
     tracing::info!("listening on {}", site.listeners.public_address());
     tracing::info!("metrics and health on {}", site.listeners.admin_address());
 
-    while let Some(Order::Reload(wanted)) = orders.recv().await {
-        let wanted = Arc::new(keep_what_needs_a_restart(*wanted, &config));
+    loop {
+        let wanted = tokio::select! {
+            order = orders.recv() => match order {
+                Some(Order::Reload(wanted)) => {
+                    Arc::new(keep_what_needs_a_restart(*wanted, &config))
+                }
+                Some(Order::Stop) | None => break,
+            },
+            next = keys.next(&config.keys.file) => {
+                keys = next;
+                tracing::info!("the key file has changed");
+                Arc::clone(&config)
+            }
+        };
         match site.open(&wanted) {
             Ok(next) => {
                 let old = std::mem::replace(&mut generation, next);
                 config = wanted;
+                old.pause().await;
                 tokio::spawn(old.close());
                 tracing::info!("reloaded");
             }
@@ -220,6 +236,12 @@ fn provider(config: &Config) -> anyhow::Result<Option<Arc<Provider>>> {
 }
 
 impl Generation {
+    /// Accepts no more connections.
+    async fn pause(&self) {
+        let pauses = self.handles.iter().map(ServerHandle::pause);
+        futures_util::future::join_all(pauses).await;
+    }
+
     /// Lets requests finish, then ends the jobs.
     async fn close(mut self) {
         let stops = self.handles.iter().map(|handle| handle.stop(true));

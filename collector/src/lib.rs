@@ -16,6 +16,7 @@ pub mod health;
 pub mod ingest;
 pub mod jobs;
 pub mod journal;
+mod key_file;
 pub mod layout;
 pub mod limits;
 pub mod listeners;

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where a step fails")]
 
+use chrono::Utc;
 use common::{ids::MessageId, keys::KeyRing, tracking_url};
 use harness::{
     database::Database,
@@ -243,4 +244,22 @@ async fn settle_down(database: &Database, expected: i64) {
     tokio::time::timeout(harness::log::PATIENCE, wait)
         .await
         .expect("the hits never came");
+}
+
+#[tokio::test]
+async fn new_key_verifies_without_anybody_telling_the_collector() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database).write();
+    let collector = installation.start_collector().await;
+    let message = MessageId::random();
+
+    let keys = KeyRing::rotate(&installation.keys(), Utc::now()).unwrap();
+    collector.log().wait_for("the key file has changed").await;
+    collector.log().wait_for("reloaded").await;
+    let mut visitor = Visitor::with_agent(MAIL_PROGRAM);
+    let url = tracking_url::link(&installation.url(), &keys, message, 1, "https://a.example/");
+    let answer = visitor.get(&url).await;
+
+    assert_eq!(answer.status, 302);
 }

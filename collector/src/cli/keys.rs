@@ -19,6 +19,10 @@ pub enum Command {
     Rotate,
 }
 
+/// A link that is signed with a key which the collector does not know leads nowhere.
+const AFTER_ROTATING: &str = "A collector on this host knows the new key within a second. Where others run, copy the file to them \
+    first; then let the milters sign with it: systemctl reload fairtrack-milter";
+
 #[derive(Serialize)]
 struct Shown {
     id: u8,
@@ -38,6 +42,9 @@ pub fn run(command: &Command, context: &Context) -> anyhow::Result<()> {
         Command::List => KeyRing::read(&path)?,
         Command::Rotate => KeyRing::rotate(&path, Utc::now())?,
     };
+    if matches!(command, Command::Rotate) {
+        eprintln!("{AFTER_ROTATING}");
+    }
     let signing = ring.signing().id;
     let keys: Vec<Shown> = ring
         .all()
