@@ -272,6 +272,7 @@ impl Explanation {
     ) -> Result<(), SkipReason> {
         let plan = Plan {
             controller,
+            controllers: &settings.config.controllers,
             keys: &settings.keys,
             language: user.and_then(User::language).unwrap_or(controller.language),
             message: MessageId::random(),

@@ -109,6 +109,7 @@ pub fn instrument_raw(
     let (opens, links) = wanted(controller, arguments, &control.choice)?;
     let plan = Plan {
         controller,
+        controllers: &config.controllers,
         keys,
         language: controller.language,
         message: MessageId::random(),

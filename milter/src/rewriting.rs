@@ -121,13 +121,7 @@ impl Rewriting {
     }
 
     fn unwrapped(&self) -> Result<Option<Vec<u8>>, &'static str> {
-        let bases: Vec<&str> = self
-            .settings
-            .config
-            .controllers
-            .iter()
-            .map(Controller::base_url)
-            .collect();
+        let bases = instrument::base_urls(&self.settings.config.controllers);
         instrument::unwrap(&self.message, &self.settings.keys, &bases)
     }
 }
@@ -136,6 +130,7 @@ impl Order {
     fn plan<'a>(&'a self, settings: &'a Settings) -> Plan<'a> {
         Plan {
             controller: &self.controller,
+            controllers: &settings.config.controllers,
             keys: &settings.keys,
             language: self.language,
             message: self.id,

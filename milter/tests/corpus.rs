@@ -105,6 +105,7 @@ impl Bench {
         }
         let plan = Plan {
             controller: config.controllers.first().unwrap(),
+            controllers: &config.controllers,
             keys: &keys,
             language: Language::Pl,
             message: MessageId::random(),

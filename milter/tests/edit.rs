@@ -28,6 +28,7 @@ fn run(raw: &str, opens: bool, links: Links) -> (Result<Instrumented, SkipReason
     let config = Config::for_testing();
     let plan = Plan {
         controller: config.controllers.first().unwrap(),
+        controllers: &config.controllers,
         keys: &KeyRing::for_testing(),
         language: Language::En,
         message: MESSAGE,
@@ -625,6 +626,7 @@ fn every_language_says_it_in_text_and_html() {
     for language in Language::ALL {
         let plan = Plan {
             controller: config.controllers.first().unwrap(),
+            controllers: &config.controllers,
             keys: &KeyRing::for_testing(),
             language,
             message: MESSAGE,
@@ -835,6 +837,66 @@ fn reply_is_unwrapped_and_instrumented_in_one() {
     assert_eq!(count(&text, "/l/"), 1);
     assert!(text.contains("<a href=\"https://a.example/\">it</a>"));
     assert_eq!(record.parts.len(), 1);
+}
+
+#[test]
+fn what_another_controller_put_in_is_ours_too() {
+    const OTHER: &str = "https://track.other.example";
+    let mut config = Config::for_testing();
+    let mut other = config.controllers.first().unwrap().clone();
+    other.public_url = format!("{OTHER}/");
+    config.controllers.push(other);
+    let keys = KeyRing::for_testing();
+    let plan = |number: usize, message| Plan {
+        controller: config.controllers.get(number).unwrap(),
+        controllers: &config.controllers,
+        keys: &keys,
+        language: Language::En,
+        message,
+        opens: true,
+        links: Links::Both,
+    };
+    let edited = |raw: &str, plan: &Plan<'_>| {
+        let instrumented = instrument(&Message::parse(raw.as_bytes()), plan).unwrap();
+        String::from_utf8(instrumented.body).unwrap()
+    };
+    let theirs = plan(1, MessageId(Uuid::from_u128(8)));
+    let page = "<p>See <a href=\"https://a.example/\">it</a></p>\r\n";
+    let first = edited(&html(page), &theirs);
+    let text = edited(&plain("See https://a.example/ there\r\n"), &theirs);
+    assert_eq!(count(&first, OTHER), 3, "{first}");
+    let (start, end) = (
+        first.find("href=\"").unwrap() + 6,
+        first.find("\">it").unwrap(),
+    );
+    let copied = &first[start..end];
+    let reply = multipart(
+        "alternative",
+        &[
+            &plain(&format!(
+                "Hello\r\n\r\n> {}",
+                text.replace("\r\n", "\r\n> ")
+            )),
+            &html(&format!(
+                "<p>Look at <a href=\"{copied}\">this</a>, and <a href=\"{OTHER}/about\">who</a></p>\
+                 <blockquote type=\"cite\">{first}</blockquote>\r\n"
+            )),
+        ],
+    );
+
+    let body = edited(&reply, &plan(0, MESSAGE));
+
+    assert!(
+        body.contains("<blockquote type=\"cite\"><p>See <a href=\"https://a.example/\">it</a>")
+    );
+    assert!(body.contains(&format!(
+        "<a href=\"{}\">this",
+        link(1, "https://a.example/")
+    )));
+    assert!(body.contains(&format!("<a href=\"{OTHER}/about\">who")));
+    assert!(body.contains("> See https://a.example/ there"));
+    assert_eq!(count(&body, OTHER), 1, "{body}");
+    assert_eq!(count(&body, "data-tracking"), 1, "{body}");
 }
 
 #[test]

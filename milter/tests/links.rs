@@ -30,7 +30,8 @@ fn edit(raw: &str) -> (String, Vec<Option<LinkReason>>) {
     let controller = config.controllers.first_mut().unwrap();
     controller.exclude_links = vec!["bank.example".to_owned()];
     let plan = Plan {
-        controller,
+        controller: config.controllers.first().unwrap(),
+        controllers: &config.controllers,
         keys: &KeyRing::for_testing(),
         language: Language::En,
         message: MessageId(Uuid::from_u128(3)),
@@ -279,6 +280,7 @@ fn links_made_of_pictures_are_recorded_by_their_texts() {
         let config = Config::for_testing();
         let plan = Plan {
             controller: config.controllers.first().unwrap(),
+            controllers: &config.controllers,
             keys: &KeyRing::for_testing(),
             language: Language::En,
             message: MessageId(Uuid::from_u128(3)),

@@ -169,6 +169,7 @@ fn check(raw: &[u8]) {
     let message = eml.message();
     let plan = Plan {
         controller: config.controllers.first().unwrap(),
+        controllers: &config.controllers,
         keys: &keys,
         language: Language::De,
         message: MessageId(Uuid::from_u128(9)),

@@ -25,6 +25,7 @@ fn run(raw: &str) -> (Result<String, SkipReason>, Record) {
     let config = Config::for_testing();
     let plan = Plan {
         controller: config.controllers.first().unwrap(),
+        controllers: &config.controllers,
         keys: &KeyRing::for_testing(),
         language: Language::En,
         message: MessageId(Uuid::from_u128(5)),

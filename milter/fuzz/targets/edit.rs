@@ -25,6 +25,7 @@ fuzz_target!(|raw: &[u8]| {
     let message = eml.message();
     let plan = Plan {
         controller: CONFIG.controllers.first().expect("one"),
+        controllers: &CONFIG.controllers,
         keys: &KEYS,
         language: Language::Fr,
         message: MessageId(Uuid::from_u128(1)),

@@ -24,6 +24,7 @@ fuzz_target!(|text: &[u8]| {
     raw.extend_from_slice(text);
     let plan = Plan {
         controller: CONFIG.controllers.first().expect("one"),
+        controllers: &CONFIG.controllers,
         keys: &KEYS,
         language: Language::Pl,
         message: MessageId(Uuid::from_u128(1)),

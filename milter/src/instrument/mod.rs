@@ -37,6 +37,7 @@ use self::{
     session::Session,
     splice::Copy,
     structure::Structure,
+    unwrap::Own,
     work::{Planned, Work, part_record},
 };
 pub use self::{
@@ -53,6 +54,8 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'a> {
     pub controller: &'a Controller,
+    /// All controllers of the installation: what was put in for any of them is ours.
+    pub controllers: &'a [Controller],
     pub keys: &'a KeyRing,
     /// The language of the disclosure line.
     pub language: Language,
@@ -65,6 +68,14 @@ impl Plan<'_> {
     fn is_invitation(&self) -> bool {
         !self.opens && self.links == Links::No
     }
+}
+
+/// Returns the base URLs of controllers, each once.
+pub(crate) fn base_urls(controllers: &[Controller]) -> Vec<&str> {
+    let mut bases: Vec<&str> = controllers.iter().map(Controller::base_url).collect();
+    bases.sort_unstable();
+    bases.dedup();
+    bases
 }
 
 /// The outcome: a new body and what was put in.
@@ -201,18 +212,17 @@ fn examine(message: &Message) -> Result<Structure, SkipReason> {
     }
 }
 
-/// Artefacts of earlier messages go first, so that quoted text neither reports nor counts.
+/// Artefacts of earlier messages go first, whichever controller they are of, so that quoted text neither reports nor
+/// counts.
 fn without_own_artefacts(
     message: &Message,
     plan: &Plan<'_>,
     works: &[Work<'_>],
 ) -> Result<Option<Vec<u8>>, Flaw> {
-    let host = plan.controller.tracking_host();
-    let may_hold_own = works
-        .iter()
-        .any(|work| memchr::memmem::find(work.text(), host.as_bytes()).is_some());
-    if may_hold_own {
-        unwrap(message, plan.keys, &[plan.controller.base_url()])
+    let bases = base_urls(plan.controllers);
+    let own = Own::new(plan.keys, &bases);
+    if works.iter().any(|work| own.may_occur_in(work.text())) {
+        unwrap(message, plan.keys, &bases)
     } else {
         Ok(None)
     }

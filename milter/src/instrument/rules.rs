@@ -14,7 +14,8 @@ const MAX_DESTINATION: usize = 2000;
 
 /// The rules for one message.
 pub(crate) struct Rules {
-    tracking_host: String,
+    /// Those of all controllers.
+    tracking_hosts: Vec<String>,
     excluded: Vec<String>,
     /// URLs that `List-Unsubscribe` and its like name.
     list_urls: HashSet<String>,
@@ -30,8 +31,12 @@ pub(crate) struct Target {
 }
 
 impl Rules {
-    /// Gathers what the controller and the message say.
-    pub(crate) fn new(controller: &Controller, message: &Message) -> Self {
+    /// Gathers what the controller, all others of the installation, and the message say.
+    pub(crate) fn new(
+        controller: &Controller,
+        controllers: &[Controller],
+        message: &Message,
+    ) -> Self {
         let mut list_urls = HashSet::new();
         for name in [
             "list-unsubscribe",
@@ -49,7 +54,7 @@ impl Rules {
             }
         }
         Self {
-            tracking_host: controller.tracking_host(),
+            tracking_hosts: controllers.iter().map(Controller::tracking_host).collect(),
             excluded: controller
                 .exclude_links
                 .iter()
@@ -81,7 +86,7 @@ impl Rules {
             return Err(LinkReason::UserInfo);
         }
         let host = host_of(authority, classes).ok_or(LinkReason::Ambiguous)?;
-        if host == self.tracking_host {
+        if self.tracking_hosts.contains(&host) {
             return Err(LinkReason::Own);
         }
         if self.excluded.iter().any(|entry| is_within(&host, entry)) {
@@ -538,7 +543,10 @@ mod tests {
         let message = Message::parse(
             b"List-Unsubscribe: <mailto:u@x.example>,\r\n <https://lists.example/u\r\n /1>\r\n\r\n",
         );
-        Rules::new(controller, &message)
+        let controller = controller.clone();
+        let mut other = controller.clone();
+        other.public_url = "https://Track.other.example:8443/".into();
+        Rules::new(&controller, &[controller.clone(), other], &message)
     }
 
     #[test]
@@ -585,6 +593,7 @@ mod tests {
             ("https://", "", R::Ambiguous),
             ("https://user:pw@x.example/", "", R::UserInfo),
             (own.as_str(), "", R::Own),
+            ("https://track.other.example/l/x", "", R::Own),
             ("https://www.bank.example/", "", R::Excluded),
             ("https://lists.example/u/1", "", R::Unsubscribe),
             ("https://x.example/Unsubscribe?u=1", "", R::Unsubscribe),

@@ -40,7 +40,7 @@ impl<'a> Session<'a> {
         Self {
             plan,
             base: plan.controller.base_url(),
-            rules: Rules::new(plan.controller, message),
+            rules: Rules::new(plan.controller, plan.controllers, message),
             links: 0,
             url: Vec::new(),
             first: HashMap::new(),

@@ -318,6 +318,7 @@ mod tests {
         let keys = KeyRing::for_testing();
         let plan = Plan {
             controller: config.controllers.first().unwrap(),
+            controllers: &config.controllers,
             keys: &keys,
             language: Language::En,
             message: MessageId(Uuid::from_u128(5)),

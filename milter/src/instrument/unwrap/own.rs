@@ -20,7 +20,7 @@ impl<'a> Own<'a> {
         Self { keys, bases }
     }
 
-    pub(super) fn may_occur_in(&self, text: &[u8]) -> bool {
+    pub(crate) fn may_occur_in(&self, text: &[u8]) -> bool {
         self.bases.iter().any(|base| {
             // Without a port, whose colon is written otherwise inside of another URL.
             let place = base.split("://").nth(1).unwrap_or(base);

@@ -113,6 +113,7 @@ impl<'a> Ours<'a> {
     fn plan(&self) -> Plan<'_> {
         Plan {
             controller: self.config.controllers.first().unwrap(),
+            controllers: &self.config.controllers,
             keys: &self.keys,
             language: Language::En,
             message: MessageId(Uuid::from_u128(7)),
