@@ -7,12 +7,18 @@
 //! left alone. `List-Id`, `List-Post` and `Precedence` say that a message goes to many unknown people: then nobody can
 //! know whether all of them consented.
 //!
+//! Fields are read as the most lenient of programs may read them: comments, quotation marks, folds and errors hide
+//! nothing.
+//!
 //! Inline PGP shows only in decoded text; [`crate::instrument::instrument`] looks for it.
 
 use common::reason::SkipReason;
 
 use crate::{
-    instrument::structure::{Part, Structure},
+    instrument::{
+        content::{is_signed_data, leading_media, plain},
+        structure::{Part, Structure},
+    },
     message::{HeaderField, Message},
 };
 
@@ -65,10 +71,7 @@ pub(crate) fn is_server_signed(fields: &[HeaderField]) -> bool {
 
 fn check_field(field: &HeaderField) -> Result<(), SkipReason> {
     let name = field.name.trim_ascii_end().to_ascii_lowercase();
-    let value = || {
-        let value = field.unfolded().to_ascii_lowercase();
-        String::from_utf8_lossy(&value).into_owned()
-    };
+    let value = || plain(&field.value);
     let reason = match name.as_slice() {
         // Whatever signed before us would no longer verify; and our own mark says that we have been here.
         b"dkim-signature"
@@ -78,31 +81,32 @@ fn check_field(field: &HeaderField) -> Result<(), SkipReason> {
         | b"arc-authentication-results"
         | b"tracking-consent" => SkipReason::AlreadySigned,
         b"list-id" | b"list-post" => SkipReason::List,
-        b"precedence" => match value().as_str() {
-            "bulk" | "list" | "junk" => SkipReason::List,
-            "auto_reply" | "auto-reply" => SkipReason::AutoSubmitted,
-            _ => return Ok(()),
-        },
+        b"precedence" => return check_precedence(&value()),
         // RFC 3834, section 5: anything but "no", parameters aside.
         b"auto-submitted" if value().split(';').next().map(str::trim) != Some("no") => {
             SkipReason::AutoSubmitted
         }
         b"x-auto-response-suppress" if value() != "none" => SkipReason::AutoSubmitted,
         b"x-autoreply" | b"x-autorespond" | b"x-autoresponder" => SkipReason::AutoSubmitted,
-        b"return-path" if value() == "<>" => SkipReason::Report,
-        b"content-type" if is_signed_data(&value()) => SkipReason::Signed,
-        b"content-type" => return check_media(value().split([';', ' ', '(']).next().unwrap_or("")),
+        b"return-path" if value().split_ascii_whitespace().collect::<String>() == "<>" => {
+            SkipReason::Report
+        }
+        b"content-type" if is_signed_data(&field.value) => SkipReason::Signed,
+        b"content-type" => return check_media(&leading_media(&field.value).unwrap_or_default()),
         _ => return Ok(()),
     };
     Err(reason)
 }
 
-/// Tells whether a content type says that what looks encrypted is only signed.
-fn is_signed_data(content_type: &str) -> bool {
-    content_type.split(';').skip(1).any(|parameter| {
-        let written = parameter.replace(['"', ' ', '\t', '\r', '\n'], "");
-        written == "smime-type=signed-data"
-    })
+/// Judges a field that no standard describes (RFC 2076, section 3.9): each of its words counts.
+fn check_precedence(value: &str) -> Result<(), SkipReason> {
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+    let reasons = value.split(|c| !is_part(c)).filter_map(|word| match word {
+        "bulk" | "list" | "junk" => Some(SkipReason::List),
+        "auto_reply" | "auto-reply" => Some(SkipReason::AutoSubmitted),
+        _ => None,
+    });
+    reasons.map(Err).next().unwrap_or(Ok(()))
 }
 
 /// Judges a message by its parts.
@@ -118,11 +122,11 @@ fn check_part(part: &Part) -> Result<(), SkipReason> {
     if part.is_signed_data {
         return Err(SkipReason::Signed);
     }
-    check_media(&part.media)
+    check_media(&part.apparent)
 }
 
 fn check_media(media: &str) -> Result<(), SkipReason> {
-    let reason = match media.trim() {
+    let reason = match media {
         "multipart/signed"
         | "application/pkcs7-signature"
         | "application/x-pkcs7-signature"

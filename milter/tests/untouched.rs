@@ -200,6 +200,28 @@ fn fields_that_forbid_have_their_reasons() {
         ("X-Autoreply: yes", SkipReason::AutoSubmitted),
         ("X-Autorespond: out of office", SkipReason::AutoSubmitted),
         ("Return-Path: <>", SkipReason::Report),
+        // Comments, quotes, folds and case as RFC 5322 allows them, and more than one word.
+        ("Precedence: bulk (x)", SkipReason::List),
+        ("Precedence: \"Bulk\"", SkipReason::List),
+        ("PRECEDENCE :\r\n\t(a (b\\) bulk)) LIST", SkipReason::List),
+        ("Precedence: bulk; x", SkipReason::List),
+        ("Precedence: first-class, junk", SkipReason::List),
+        ("Precedence: (x)\"auto\\_reply\"", SkipReason::AutoSubmitted),
+        (
+            "Auto-Submitted: (no) auto-replied",
+            SkipReason::AutoSubmitted,
+        ),
+        (
+            "Auto-Submitted: \"auto-generated\"",
+            SkipReason::AutoSubmitted,
+        ),
+        ("Auto-Submitted:\r\n (no)", SkipReason::AutoSubmitted),
+        (
+            "X-Auto-Response-Suppress: (none) OOF",
+            SkipReason::AutoSubmitted,
+        ),
+        ("Return-Path: (nobody) < > (x)", SkipReason::Report),
+        ("Return-Path:\r\n <>", SkipReason::Report),
     ] {
         assert_eq!(
             reason(&page(&format!("{field}\r\n"))),
@@ -273,6 +295,101 @@ fn reports_invitations_and_pieces_of_messages_are_left_alone() {
         ),
     ] {
         assert_eq!(reason(&raw), Some(expected), "{raw}");
+    }
+}
+
+#[test]
+fn fields_that_say_no_more_than_usual_forbid_nothing() {
+    for field in [
+        "Auto-Submitted: no (typed by hand)",
+        "Auto-Submitted: (x) No; a=b",
+        "X-Auto-Response-Suppress: None (at all)",
+        "Precedence: first-class (not bulk)",
+        "Return-Path: <a@example.com> (<>)",
+    ] {
+        assert_eq!(reason(&page(&format!("{field}\r\n"))), None, "{field}");
+    }
+}
+
+#[test]
+fn types_count_however_badly_their_fields_are_written() {
+    for (field, expected) in [
+        (
+            "text/calendar; method=REQUEST; name=my invite.ics",
+            SkipReason::Calendar,
+        ),
+        ("text/calendar charset=utf-8", SkipReason::Calendar),
+        (
+            "text/calendar; method=REQUEST; name=é.ics",
+            SkipReason::Calendar,
+        ),
+        (
+            "text/calendar; name=\"a\"; name*=utf-8''a",
+            SkipReason::Calendar,
+        ),
+        ("text/calendar; name=\"a", SkipReason::Calendar),
+        ("text/calendar, method=REQUEST", SkipReason::Calendar),
+        ("(x) Text / (y)\r\n Calendar; z", SkipReason::Calendar),
+        ("\"text/calendar\"; method=REQUEST", SkipReason::Calendar),
+        ("application/ms-tnef; name=win mail.dat", SkipReason::NoHtml),
+        (
+            "application/pkcs7-mime; name=smime p7m",
+            SkipReason::Encrypted,
+        ),
+        (
+            "application/pkcs7-mime; name=smime p7m; smime-type=\"Signed-Data\" (x)",
+            SkipReason::Signed,
+        ),
+        (
+            "application/pkcs7-signature; name=smime p7s",
+            SkipReason::Signed,
+        ),
+        ("application/pgp-encrypted; x", SkipReason::Encrypted),
+        ("message/partial; x", SkipReason::Malformed),
+        ("message/delivery-status; x y", SkipReason::Report),
+        ("multipart/signed; x y", SkipReason::Malformed),
+        ("\"multipart/mixed\"; boundary=x", SkipReason::Malformed),
+        ("multipart / mixed; boundary=x", SkipReason::Malformed),
+        ("multipart; boundary=x", SkipReason::Malformed),
+        // There is a type, and programs may differ in what they make of it.
+        ("(text/calendar; method=REQUEST", SkipReason::Malformed),
+        ("=text/calendar", SkipReason::Malformed),
+        ("text//calendar", SkipReason::Malformed),
+    ] {
+        for kind in ["mixed", "alternative"] {
+            let other = part(&format!("Content-Type: {field}"), "x: y");
+
+            let found = reason(&multipart(kind, &[html(), other]));
+
+            assert_eq!(found, Some(expected), "{field}");
+        }
+        if !field.contains("multipart") {
+            let whole = page("").replace("text/html; charset=utf-8", field);
+            assert_eq!(reason(&whole), Some(expected), "{field}");
+        }
+    }
+}
+
+#[test]
+fn parts_of_no_type_and_those_doubtfully_described_keep_their_bytes() {
+    let link = "<a href=\"https://x.example/\">x</a>";
+    for field in [
+        "text/html charset=utf-8",
+        "image/png; name=my picture.png",
+        "pdf",
+        "; name=\"a/b.pdf\"",
+        "",
+    ] {
+        let other = part(&format!("Content-Type: {field}"), link);
+
+        let (edited, record) = run(&multipart("mixed", &[html(), other.clone()]));
+
+        assert!(edited.unwrap().contains(&other), "{field}");
+        assert_eq!(
+            record.parts.last().unwrap().reason,
+            Some(PartReason::Type),
+            "{field}"
+        );
     }
 }
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What the MIME fields of a part say (RFC 2045, 2183, 2231, 3676), read strictly: what cannot be read without doubt
 //! is reported as unreadable, and then nothing is edited on its strength.
+//!
+//! What forbids an edit is read leniently, as the most lenient of mail programs would: see [`leading_media`] and
+//! [`plain`].
 
 use std::collections::BTreeMap;
 
@@ -67,6 +70,72 @@ impl Structured {
             .find(|(own, _)| own == name)
             .map(|(_, value)| value.as_str())
     }
+}
+
+/// Reads the media type at the beginning of a `Content-Type`, whatever follows it; in lower case. `None` if no type and
+/// subtype are there.
+pub(crate) fn leading_media(text: &[u8]) -> Option<String> {
+    let mut reader = Reader { rest: text };
+    reader.skip_blank()?;
+    if reader.peek() == Some(b'"') {
+        // Wrong, and understood by some.
+        reader.next();
+    }
+    let kind = reader.token(SPECIALS)?;
+    reader.skip_blank()?;
+    if reader.next() != Some(b'/') {
+        return None;
+    }
+    reader.skip_blank()?;
+    let subtype = reader.token(SPECIALS)?;
+    Some(format!("{kind}/{subtype}").to_ascii_lowercase())
+}
+
+/// What no type and no subtype contains (RFC 2045, section 5.1).
+const SPECIALS: &[u8] = b"()<>@,;:\\\"/[]?=";
+
+/// Tells whether a `Content-Type` says that what looks encrypted is only signed.
+pub(crate) fn is_signed_data(text: &[u8]) -> bool {
+    const KIND: &str = "signed-data";
+    match Structured::parse(text) {
+        Some(field) => field
+            .parameter("smime-type")
+            .is_some_and(|kind| kind.eq_ignore_ascii_case(KIND)),
+        None => plain(text).split(';').skip(1).any(|parameter| {
+            let (name, value) = parameter.split_once('=').unwrap_or_default();
+            name.trim() == "smime-type" && value.trim() == KIND
+        }),
+    }
+}
+
+/// Returns what a field body says without its comments, quotation marks and folds (RFC 5322, section 3.2), in lower
+/// case. What is never closed goes on to the end.
+pub(crate) fn plain(text: &[u8]) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut comments = 0_u32;
+    let mut is_quoted = false;
+    let mut octets = text.iter().copied();
+    while let Some(octet) = octets.next() {
+        match octet {
+            b'\\' if is_quoted || comments > 0 => {
+                let escaped = octets.next().filter(|_| comments == 0);
+                out.extend(escaped);
+            }
+            b'(' if !is_quoted => {
+                if comments == 0 {
+                    // A comment parts words as a blank does.
+                    out.push(b' ');
+                }
+                comments += 1;
+            }
+            b')' if !is_quoted && comments > 0 => comments -= 1,
+            b'\r' | b'\n' => {}
+            _ if comments > 0 => {}
+            b'"' => is_quoted = !is_quoted,
+            octet => out.push(octet.to_ascii_lowercase()),
+        }
+    }
+    String::from_utf8_lossy(out.trim_ascii()).into_owned()
 }
 
 /// Joins `name*0`, `name*1*` … and decodes `name*` (RFC 2231).
@@ -232,6 +301,62 @@ mod tests {
 
         assert_eq!(field.parameter("boundary"), Some("abcd"));
         assert_eq!(field.parameter("name"), Some("ą"));
+    }
+
+    #[test]
+    fn leading_media_is_read_whatever_follows() {
+        for text in [
+            "text/html",
+            " Text/HTML; charset",
+            "text/html charset=x",
+            "text/html, x",
+            "\r\n\ttext (a) / (b)\r\n html(c",
+            "\"text/html\"; x",
+        ] {
+            let media = leading_media(text.as_bytes());
+            assert_eq!(media.as_deref(), Some("text/html"), "{text}");
+        }
+        for text in [
+            "",
+            "text",
+            "/html",
+            "text/",
+            "text/;",
+            "; a/b",
+            "(text/html",
+            "é/x",
+        ] {
+            assert_eq!(leading_media(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn plain_fields_have_no_comments_quotes_and_folds() {
+        for (text, expected) in [
+            (" Bulk\r\n (x)", "bulk"),
+            ("\"a (b)\\\" C\"", "a (b)\" c"),
+            ("a(b\\)(c))d)", "a d)"),
+            ("\r\n <>(", "<>"),
+            ("\"a", "a"),
+            ("(\"a", ""),
+            ("\"\\", ""),
+        ] {
+            assert_eq!(plain(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn signed_data_is_told_from_what_is_encrypted() {
+        for (text, expected) in [
+            ("a/b; SMIME-Type=\"signed-data\"", true),
+            ("a/b; smime-type*=us-ascii''signed%2Ddata", true),
+            ("a/b; name=a b; smime-type = signed-data (x)", true),
+            ("a/b; name=\"; smime-type=signed-data\"", false),
+            ("a/b; name=a b; smime-type=enveloped-data", false),
+            ("smime-type=signed-data", false),
+        ] {
+            assert_eq!(is_signed_data(text.as_bytes()), expected, "{text}");
+        }
     }
 
     #[test]

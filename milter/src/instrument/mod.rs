@@ -9,7 +9,7 @@
 mod agreement;
 mod charset;
 mod check;
-mod content;
+pub(crate) mod content;
 mod disclosure;
 mod html;
 mod part;

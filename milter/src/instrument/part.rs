@@ -6,11 +6,14 @@ use std::ops::Range;
 
 use common::reason::SkipReason;
 
-use super::content::Structured;
+use super::content::{Structured, is_signed_data, leading_media};
 use crate::message::Message;
 
 /// RFC 2046, section 5.1.1.
 const MAX_BOUNDARY: usize = 70;
+
+/// The type of a part whose field cannot be read.
+const UNKNOWN: &str = "unknown";
 
 /// How a part is encoded for transfer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -43,6 +46,8 @@ pub struct Part {
     pub body: Range<usize>,
     /// Type and subtype in lower case; `unknown` if the field cannot be read.
     pub media: String,
+    /// The type that even lenient programs may see in the field: for what forbids an edit, never for what is edited.
+    pub(crate) apparent: String,
     /// The charset in lower case.
     pub charset: Option<String>,
     pub transfer: Transfer,
@@ -85,17 +90,13 @@ impl Part {
         } else {
             "text/plain"
         };
-        let content_type = match fields.content_type {
-            None => Structured::bare(default),
-            Some(raw) => match Structured::parse(raw) {
-                Some(parsed) if parsed.value.split('/').all(|half| !half.is_empty()) => parsed,
-                _ if starts_like_multipart(raw) => return Err(SkipReason::Malformed),
-                _ => Structured::default(),
-            },
+        let (content_type, apparent) = match fields.content_type {
+            None => (Structured::bare(default), default.to_owned()),
+            Some(raw) => read_type(raw)?,
         };
         let mut media = content_type.value.clone();
         if media.matches('/').count() != 1 {
-            media = "unknown".to_owned();
+            media = UNKNOWN.to_owned();
         }
         let boundary = if media.starts_with("multipart/") {
             let boundary = content_type
@@ -143,9 +144,7 @@ impl Part {
             },
             is_named,
             flowed,
-            is_signed_data: content_type
-                .parameter("smime-type")
-                .is_some_and(|kind| kind.eq_ignore_ascii_case("signed-data")),
+            is_signed_data: fields.content_type.is_some_and(is_signed_data),
             transfer_value: fields.transfer_value,
             children: Vec::new(),
             content_id: fields.content_id.map(identifier),
@@ -155,15 +154,40 @@ impl Part {
             boundary,
             md5: fields.md5,
             media,
+            apparent,
         })
     }
 }
 
-fn starts_like_multipart(raw: &[u8]) -> bool {
-    let value = raw.trim_ascii();
-    value
-        .get(..10)
-        .is_some_and(|head| head.eq_ignore_ascii_case(b"multipart/"))
+/// Reads a `Content-Type`: as it is meant to be read, and the type that lenient programs see in it.
+///
+/// Design note: programs differ in how they read a field with errors. Most take what stands first for the type and drop
+/// the rest, so that an invitation, a signature or an attachment of Outlook is one however badly its file name is
+/// written; such a type counts for what must be left alone, and for nothing else. A field in which no type can be read
+/// though it seems to name one may be anything to anybody, and a multipart that cannot be read has parts where nobody
+/// knows: both make the message `malformed`, which harms no mail. A field that names no type at all (`pdf`, or nothing
+/// but a file name) is plain text by RFC 2045, section 5.2, an attachment to most programs, and neither forbids to
+/// change what stands beside it; the part itself keeps its bytes.
+fn read_type(raw: &[u8]) -> Result<(Structured, String), SkipReason> {
+    let strict = Structured::parse(raw)
+        .filter(|parsed| parsed.value.split('/').all(|half| !half.is_empty()));
+    let apparent = leading_media(raw);
+    let is_doubtful = match &apparent {
+        Some(media) if media.starts_with("multipart/") => {
+            strict.as_ref().is_none_or(|strict| strict.value != *media)
+        }
+        Some(_) => false,
+        None => {
+            let head = raw.split(|octet| *octet == b';').next();
+            let head = head.unwrap_or_default().to_ascii_lowercase();
+            head.contains(&b'/') || memchr::memmem::find(&head, b"multipart").is_some()
+        }
+    };
+    if is_doubtful {
+        return Err(SkipReason::Malformed);
+    }
+    let apparent = apparent.unwrap_or_else(|| UNKNOWN.to_owned());
+    Ok((strict.unwrap_or_default(), apparent))
 }
 
 fn transfer_of(field: Option<&[u8]>) -> Transfer {
