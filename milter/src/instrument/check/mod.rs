@@ -4,9 +4,9 @@
 //! Bytes outside edited parts must be equal; edited parts must decode to the original text with the planned edits and no
 //! other difference, and each edit must be one of a kind that is meant: a tracked link, the mark of an opt-out, the
 //! disclosure. The new HTML is read by a second parser: every link must be seen where it was and no other, every tracked
-//! one verify and resolve to the destination that was read from the original, every other one keep its bytes; the
-//! disclosure must stand once where it belongs and lead to the recipient's page, the pixel once in it. No line may have
-//! grown past what mail can carry.
+//! one verify and resolve to the destination that was read from the original, which is no artefact of any controller,
+//! every other one keep its bytes; the disclosure must stand once where it belongs and lead to the recipient's page, the
+//! pixel once in it. No line may have grown past what mail can carry.
 //!
 //! A flaw is told in a word or two, for the record: it is a bug of ours.
 
@@ -255,6 +255,12 @@ fn check_link(
     demand(
         matches!(artefact, Artefact::Link { destination: found, .. } if found == destination),
         "destination",
+    )?;
+    let mut controllers = session.plan.controllers.iter();
+    let is_ours = |base| tracking_url::recognise(base, destination).is_some();
+    demand(
+        !controllers.any(|controller| is_ours(controller.base_url())),
+        "artefact behind a link",
     )
 }
 
@@ -285,11 +291,12 @@ fn longest_line(text: &[u8]) -> usize {
 mod tests {
     use common::{
         config::Config, ids::MessageId, keys::KeyRing, language::Language, reason::SkipReason,
+        token,
     };
     use uuid::Uuid;
 
     use super::{
-        super::{Plan, put_together, select::select, work_through},
+        super::{Plan, put_together, rules::Rules, select::select, work_through},
         *,
     };
     use crate::control::Links;
@@ -309,6 +316,8 @@ mod tests {
         /// The disclosure goes before this.
         Place(&'static str),
         None,
+        /// Links to what was put in for any controller are taken for others.
+        Rules,
         /// Another page is that of the recipient.
         Url,
     }
@@ -331,6 +340,9 @@ mod tests {
         let bodies = selection.bodies.iter();
         let mut works: Vec<Work<'_>> = bodies.map(|body| Work::begin(&old, body)).collect();
         let mut session = Session::new(&old, &plan);
+        if matches!(bug, Bug::Rules) {
+            session.rules = Rules::new(plan.controller, &[], &old);
+        }
         let purposes = work_through(&mut works, &mut session).unwrap_or_else(|reason| {
             assert_ne!(reason, SkipReason::Malformed);
             panic!("{reason:?}")
@@ -361,7 +373,7 @@ mod tests {
                 made.body = body.replacen(what, new, 1).into_bytes();
             }
             Bug::Url => artefacts.choices.push('x'),
-            Bug::Edit(..) | Bug::None | Bug::Place(_) => {}
+            Bug::Edit(..) | Bug::None | Bug::Place(_) | Bug::Rules => {}
         }
         let intended = Intended {
             old: &old,
@@ -387,6 +399,24 @@ mod tests {
             (Bug::Url, Err("disclosure")),
         ] {
             assert_eq!(flaw(HTML, bug), expected);
+        }
+    }
+
+    #[test]
+    fn no_tracked_link_leads_to_an_artefact() {
+        let config = Config::for_testing();
+        let base = config.controllers.first().unwrap().base_url();
+        let own = format!(
+            "{base}/l/{}?u=https%3A//a.example/",
+            "A".repeat(token::LENGTH)
+        );
+        for raw in [HTML, PLAIN] {
+            let raw = raw.replacen("https://a.example/", &own, 1);
+            let raw = raw.replace("</body>", "<a href=\"https://b.example/\">b</a></body>");
+            let raw = raw.replace(" there", " there https://b.example/");
+
+            assert_eq!(flaw(&raw, Bug::None), Ok(()));
+            assert_eq!(flaw(&raw, Bug::Rules), Err("artefact behind a link"));
         }
     }
 
