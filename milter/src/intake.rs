@@ -13,6 +13,7 @@ use crate::{
     actions::Edits,
     control::{self, Choice, Warning},
     envelope::{Envelope, parse_recipient},
+    instrument::content::plain,
     message::Message,
 };
 
@@ -99,15 +100,16 @@ fn speaks_for_another(message: &Message, own: &Controller, config: &Config) -> b
         let at = format!("@{}", domain.to_ascii_lowercase());
         from.match_indices(&at).any(|(place, found)| {
             let rest = from.split_at(place + found.len()).1;
+            let rest = rest.strip_prefix('.').unwrap_or(rest);
             !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
         })
     };
-    message
-        .fields
-        .iter()
-        .filter(|field| field.is("from"))
-        .map(|field| String::from_utf8_lossy(&field.unfolded()).to_ascii_lowercase())
-        .any(|from| others().any(|domain| names(&from, domain)))
+    message.fields_named("from").any(|field| {
+        let written = String::from_utf8_lossy(&field.unfolded()).to_ascii_lowercase();
+        // Comments, blanks and folds may stand on both sides of `@` and of dots (RFC 5322, sections 3.4.1 and 4.4).
+        let meant: String = plain(&field.value).split_ascii_whitespace().collect();
+        others().any(|domain| names(&written, domain) || names(&meant, domain))
+    })
 }
 
 /// Returns what the user's feed keeps: a field that stands in the message a thousand times is worth one warning.
@@ -125,5 +127,45 @@ fn warning_text(warning: &Warning) -> String {
     match warning {
         Warning::SubjectNotDecodable => "subject-not-decodable".to_owned(),
         Warning::UnknownValue { field } => format!("unknown-value {field}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::ids::ControllerId;
+
+    use super::*;
+
+    #[test]
+    fn names_of_other_controllers_are_seen_however_they_are_written() {
+        let mut config = Config::for_testing();
+        let own = config.controllers.first().unwrap().clone();
+        let mut other = own.clone();
+        other.id = ControllerId("other".into());
+        other.domains = vec!["Other.example".into()];
+        config.controllers.push(other);
+        for (from, expected) in [
+            ("bob@other.example", true),
+            ("Bob <bob@OTHER.example>", true),
+            ("anna@example.com,\r\n bob@other.example (Bob)", true),
+            ("bob @ other.example", true),
+            ("<bob@\r\n other(x) . example>", true),
+            ("bob@(home (x))other.example", true),
+            ("bob@other.example.", true),
+            ("anna@example.com", false),
+            ("anna@another.example", false),
+            ("bob@other.example.com", false),
+            ("bob@other.example-x.com", false),
+            ("bob@sub.other.example", false),
+        ] {
+            let raw = format!("From: {from}\r\n\r\n");
+            let message = Message::parse(raw.as_bytes());
+
+            assert_eq!(
+                speaks_for_another(&message, &own, &config),
+                expected,
+                "{from}"
+            );
+        }
     }
 }
