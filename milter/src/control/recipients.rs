@@ -61,7 +61,7 @@ fn without_control(value: &[u8], tracking_host: &str) -> Option<Vec<u8>> {
     let items = items(value);
     let is_control = |item: &Range<usize>| {
         let text = value.get(item.clone()).unwrap_or_default();
-        address_of(text).is_some_and(|address| judge(&address, tracking_host).is_some())
+        judge(&address_of(text), tracking_host).is_some()
     };
     if !items.iter().any(is_control) {
         return None;
@@ -125,18 +125,33 @@ fn items(value: &[u8]) -> Vec<Range<usize>> {
     items
 }
 
-/// Returns the address of one item, comments and display name aside.
-fn address_of(item: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(item).ok()?.trim();
-    if let Some(start) = text.rfind('<') {
-        let rest = text.get(start + 1..)?;
-        return rest
-            .split('>')
-            .next()
-            .map(|address| address.trim().to_owned());
+/// Returns the address of one item, comments, quotation marks and display name aside.
+fn address_of(item: &[u8]) -> String {
+    let mut address = Vec::with_capacity(item.len());
+    let mut comments = 0_u32;
+    let mut is_quoted = false;
+    let mut octets = item.iter().copied();
+    while let Some(octet) = octets.next() {
+        match octet {
+            b'\\' if is_quoted || comments > 0 => {
+                let escaped = octets.next().filter(|_| comments == 0);
+                address.extend(escaped);
+            }
+            b'(' if !is_quoted => comments += 1,
+            b')' if !is_quoted && comments > 0 => comments -= 1,
+            _ if comments > 0 => {}
+            b'"' => is_quoted = !is_quoted,
+            b'<' if !is_quoted => address.clear(),
+            b'>' if !is_quoted => break,
+            octet => address.push(octet),
+        }
     }
-    let bare = text.split('(').next()?.trim();
-    Some(bare.to_owned())
+    // RFC 5322, section 4.4: blanks and folds may stand around `@` and dots.
+    let pieces = |text: &str, mark: &str| {
+        let pieces: Vec<&str> = text.split(mark).map(str::trim).collect();
+        pieces.join(mark)
+    };
+    pieces(&pieces(&String::from_utf8_lossy(&address), "@"), ".")
 }
 
 #[cfg(test)]
@@ -163,9 +178,20 @@ mod tests {
             (" g: track@t.example, a@x;", " g:a@x;"),
             (" g: a@x, track@t.example;", " g: a@x;"),
             (" track@t.example (c), a@x", " a@x"),
+            (" (c, <d>) track@t.example, a@x", " a@x"),
+            (" Track <track@t.example> (a <b>), a@x", " a@x"),
+            (" Track <track(c)@ t .\r\n example>, a@x", " a@x"),
+            (" \"Track\"@t.example, a@x", " a@x"),
         ] {
             assert_eq!(strip(value).as_deref(), Some(expected), "{value}");
         }
+    }
+
+    #[test]
+    fn display_names_may_be_in_any_charset() {
+        let stripped = without_control(b" J\xf6rg <track@t.example>, a@x", "t.example");
+
+        assert_eq!(stripped.as_deref(), Some(&b" a@x"[..]));
     }
 
     #[test]
@@ -175,6 +201,9 @@ mod tests {
             " tracker@t.example",
             " \"track@t.example\" <a@x>",
             " (track@t.example) a@x",
+            " \"<track@t.example>\" <a@x>",
+            " no track@t.example",
+            " a@x (\\) track@t.example)",
             " a@x, b@x",
             "",
         ] {
