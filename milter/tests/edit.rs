@@ -357,6 +357,25 @@ fn related_parts_other_than_the_root_are_not_touched() {
 }
 
 #[test]
+fn root_of_related_parts_is_found_beside_comments() {
+    let picture = "Content-Type: image/png\r\n\r\nx";
+    for (start, id) in [
+        ("<r@x>", "<r@x>"),
+        ("r@x", "\r\n\t<r@x>"),
+        ("<r@x>", "(c) <r@x> (d)"),
+        ("<r@x> (c)", "<r@x>"),
+    ] {
+        let page =
+            html("<p>x</p>").replace("MIME-Version: 1.0\r\n", &format!("Content-ID: {id}\r\n"));
+        let kind = format!("related; start=\"{start}\"");
+
+        let body = everything(&multipart(&kind, &[picture, &page]));
+
+        assert_eq!(count(&body, "/o/"), 1, "{start} {id}");
+    }
+}
+
+#[test]
 fn inline_pgp_is_left_alone() {
     let signed = "-----BEGIN PGP SIGNED MESSAGE-----\r\nHash: SHA256\r\n\r\nhi\r\n";
     let encrypted = "-----BEGIN PGP MESSAGE-----\r\n\r\nabc\r\n";

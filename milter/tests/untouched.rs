@@ -394,6 +394,27 @@ fn parts_of_no_type_and_those_doubtfully_described_keep_their_bytes() {
 }
 
 #[test]
+fn pictures_with_badly_written_file_names_keep_no_mail_from_being_instrumented() {
+    for field in [
+        "inline; filename=my picture.png",
+        "inline; filename=é.png",
+        "INLINE (x); filename=\"a.png\"; filename*=utf-8''a.png",
+        "attachment; filename=my picture.png",
+    ] {
+        let other = part(
+            &format!(
+                "Content-Type: image/png; name=my picture.png\r\nContent-Disposition: {field}"
+            ),
+            "x",
+        );
+
+        let (edited, _) = run(&multipart("mixed", &[html(), other.clone()]));
+
+        assert!(edited.unwrap().contains(&other), "{field}");
+    }
+}
+
+#[test]
 fn doubtful_structures_are_malformed() {
     let good = multipart("mixed", &[html(), part("Content-Type: image/png", "x")]);
     let twice = |field: &str| page(&format!("{field}\r\n{field}\r\n"));
@@ -521,6 +542,14 @@ fn parts_that_are_not_the_displayed_text_keep_their_bytes() {
         (
             "Content-Type: text/html\r\nContent-Disposition: inline; filename=a.html",
             PartReason::Named,
+        ),
+        (
+            "Content-Type: text/html\r\nContent-Disposition: inline; filename=my page.html",
+            PartReason::Named,
+        ),
+        (
+            "Content-Type: text/html\r\nContent-Disposition: attachment; filename=my page.html",
+            PartReason::Attachment,
         ),
         (
             "Content-Type: text/html; name*=utf-8''a%C4%85.html",

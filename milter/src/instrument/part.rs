@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use common::reason::SkipReason;
 
-use super::content::{Structured, is_signed_data, leading_media};
+use super::content::{Structured, is_signed_data, leading_media, plain};
 use crate::message::Message;
 
 /// RFC 2046, section 5.1.1.
@@ -114,9 +114,10 @@ impl Part {
         } else {
             None
         };
-        let disposition = fields.disposition.map(Structured::parse);
-        let is_named = content_type.parameter("name").is_some()
-            || matches!(&disposition, Some(Some(field)) if field.parameter("filename").is_some());
+        let (disposition, has_file_name) = fields
+            .disposition
+            .map_or((Disposition::Inline, false), read_disposition);
+        let is_named = content_type.parameter("name").is_some() || has_file_name;
         let flowed = content_type
             .parameter("format")
             .filter(|format| format.eq_ignore_ascii_case("flowed"))
@@ -137,11 +138,7 @@ impl Part {
                 .parameter("charset")
                 .map(|charset| charset.trim().to_ascii_lowercase()),
             transfer,
-            disposition: match disposition {
-                None => Disposition::Inline,
-                Some(Some(field)) if field.value == "inline" => Disposition::Inline,
-                Some(_) => Disposition::Attachment,
-            },
+            disposition,
             is_named,
             flowed,
             is_signed_data: fields.content_type.is_some_and(is_signed_data),
@@ -190,6 +187,29 @@ fn read_type(raw: &[u8]) -> Result<(Structured, String), SkipReason> {
     Ok((strict.unwrap_or_default(), apparent))
 }
 
+/// Reads a `Content-Disposition`: how the part is to be shown, and whether it has a file name. In a field with errors what
+/// stands first counts, as for most programs; it names a file, for all that is known, so that the part is not edited.
+fn read_disposition(raw: &[u8]) -> (Disposition, bool) {
+    let (is_inline, has_file_name) = match Structured::parse(raw) {
+        Some(field) => (
+            field.value == "inline",
+            field.parameter("filename").is_some(),
+        ),
+        None => {
+            let field = plain(raw);
+            let first = field.split([';', ' ', '\t']).next();
+            (first == Some("inline"), true)
+        }
+    };
+    let disposition = if is_inline {
+        Disposition::Inline
+    } else {
+        // RFC 2183, section 2.8: so is a kind that is not known.
+        Disposition::Attachment
+    };
+    (disposition, has_file_name)
+}
+
 fn transfer_of(field: Option<&[u8]>) -> Transfer {
     let Some(field) = field else {
         return Transfer::Identity { ascii: true };
@@ -204,8 +224,13 @@ fn transfer_of(field: Option<&[u8]>) -> Transfer {
 }
 
 fn identifier(raw: &[u8]) -> String {
-    let text = String::from_utf8_lossy(raw.trim_ascii()).into_owned();
-    text.trim_matches(['<', '>']).to_owned()
+    let text = String::from_utf8_lossy(raw);
+    // Comments may stand around it.
+    let bracketed = text
+        .split_once('<')
+        .and_then(|(_, rest)| rest.split_once('>'));
+    let inside = bracketed.map_or(&*text, |(inside, _)| inside);
+    inside.trim().to_owned()
 }
 
 impl Part {
