@@ -158,6 +158,26 @@ fn encrypted_mail_is_left_alone() {
                 ),
             ],
         ),
+        multipart(
+            "mixed",
+            &[
+                html(),
+                part(
+                    "Content-Type: text/plain\r\nContent-Transfer-Encoding: 8bit (as it is)",
+                    armour,
+                ),
+            ],
+        ),
+        multipart(
+            "mixed",
+            &[
+                html(),
+                part(
+                    "Content-Type: text/plain\r\nContent-Transfer-Encoding: binary",
+                    armour,
+                ),
+            ],
+        ),
     ] {
         assert_eq!(reason(&raw), Some(SkipReason::Encrypted), "{raw}");
     }

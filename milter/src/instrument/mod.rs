@@ -402,7 +402,9 @@ fn disclose_in_text(works: &mut [Work<'_>]) {
 fn check_armour(works: &[Work<'_>]) -> Result<(), SkipReason> {
     const ARMOUR: &[u8] = b"-----BEGIN PGP ";
     for work in works {
-        let text = work.text();
+        // Not all is decoded: `binary` is not, nor what is oddly named. Programs show it, mostly as it stands.
+        let is_read = work.decoded.is_some();
+        let text = if is_read { work.text() } else { work.encoded };
         for place in memchr::memmem::find_iter(text, ARMOUR) {
             let label = text.get(place + ARMOUR.len()..).unwrap_or_default();
             if label.starts_with(b"MESSAGE") {
