@@ -39,8 +39,8 @@ pub struct Arguments {
     /// The login with which the message would be submitted.
     #[arg(long, value_name = "LOGIN")]
     pub from: String,
-    /// A recipient; may be given several times.
-    #[arg(long, value_name = "ADDRESS", required = true)]
+    /// Recipients; may be given several times
+    #[arg(long, value_name = "ADDRESS", required = true, num_args = 1..)]
     pub to: Vec<String>,
     /// Answer as JSON.
     #[arg(long)]

@@ -36,8 +36,8 @@ pub struct Arguments {
     /// Rewrite links in plain text too.
     #[arg(long)]
     pub text_links: bool,
-    /// A recipient; may be given several times.
-    #[arg(long, value_name = "ADDRESS")]
+    /// Recipients; may be given several times. Default: control recipients as the header section has them
+    #[arg(long, value_name = "ADDRESS", num_args = 1..)]
     pub to: Vec<String>,
     /// The user who sends; decides the controller. Default: the first controller.
     #[arg(long, value_name = "LOGIN")]
@@ -105,7 +105,14 @@ pub fn instrument_raw(
     let controller = controller.ok_or(SkipReason::NoUser)?;
     check_recipients(controller, &arguments.to)?;
     let host = controller.tracking_host();
-    let control = control::read(&eml.message().fields, &arguments.to, &host);
+    let fields = &eml.message().fields;
+    let named = if arguments.to.is_empty() {
+        // Without an envelope, the header section tells whom the author spoke to.
+        control::recipients_in(fields, &host)
+    } else {
+        arguments.to.clone()
+    };
+    let control = control::read(fields, &named, &host);
     let (opens, links) = wanted(controller, arguments, &control.choice)?;
     let plan = Plan {
         controller,

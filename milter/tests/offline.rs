@@ -101,3 +101,15 @@ fn missing_configuration_file_is_an_error() {
             .starts_with("fairtrack-milter: failed to read configuration file")
     );
 }
+
+#[test]
+fn control_recipient_of_the_header_section_speaks_where_there_is_no_envelope() {
+    let message = format!("To: notrack@track.example.com, b@x.example\n{HTML}");
+
+    let without = run(&[], &message);
+    let with = run(&["--to", "b@x.example", "c@x.example"], &message);
+
+    assert_eq!((without.status, without.output), (3, message));
+    assert!(without.notes.contains("untouched: control"));
+    assert_eq!(with.status, 0, "{}", with.notes);
+}

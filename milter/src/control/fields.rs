@@ -67,13 +67,10 @@ fn take(name: &str, kind: Kind, weight: Weight, value: &str, statements: &mut St
             is_known = false;
         }
     }
-    let switch = match word.as_str() {
-        "yes" | "true" => Some(true),
-        "no" | "false" => Some(false),
-        _ => None,
-    };
-    let is_own = matches!(weight, Weight::OwnGeneral | Weight::OwnSpecific);
-    let switch = switch.filter(|_| is_known && !(is_own && matches!(&*word, "true" | "false")));
+    let (on, off) = switch_words(name);
+    let switch = [(on, true), (off, false)]
+        .into_iter()
+        .find_map(|(known, value)| (is_known && word == known).then_some(value));
     match kind {
         Kind::AlwaysNo => return statements.say_both(weight, false),
         Kind::Both if switch.is_some() => {
@@ -100,12 +97,18 @@ fn take(name: &str, kind: Kind, weight: Weight, value: &str, statements: &mut St
     }
 }
 
+/// Returns the words for on and off, each product's own.
+fn switch_words(name: &str) -> (&'static str, &'static str) {
+    match name {
+        "x-pm-trackopens" | "x-ee-tracking-enabled" => ("true", "false"),
+        _ => ("yes", "no"),
+    }
+}
+
 fn links_of(name: &str, word: &str) -> Option<LinkChoice> {
     let links = match (name, word) {
         ("x-track-links" | "x-mailgun-track-clicks", "yes") => LinkChoice::Yes,
-        ("x-mailgun-track-clicks", "true") => LinkChoice::Yes,
         ("x-track-links" | "x-mailgun-track-clicks", "no") => LinkChoice::No,
-        ("x-mailgun-track-clicks", "false") => LinkChoice::No,
         ("x-track-links", "html") => LinkChoice::Html,
         ("x-track-links", "text") => LinkChoice::Text,
         ("x-mailgun-track-clicks", "htmlonly") => LinkChoice::Html,
@@ -179,6 +182,8 @@ mod tests {
             "X-Track:",
             "X-Track: yes; always",
             "X-Track: true",
+            "X-Mailgun-Track: true",
+            "X-EE-Tracking-Enabled: yes",
         ] {
             assert_eq!(
                 said(field),
@@ -186,6 +191,7 @@ mod tests {
                 "{field}"
             );
         }
+        assert_eq!(said("X-PM-TrackOpens: yes"), (Some(false), None, true, 1));
         assert_eq!(
             said("X-Track-Links: htmlonly"),
             (None, Some(LinkChoice::No), true, 1)

@@ -122,6 +122,11 @@ pub fn read(fields: &[HeaderField], recipients: &[String], tracking_host: &str) 
     }
 }
 
+/// Returns the control recipients that the header section names, for where there is no envelope.
+pub fn recipients_in(fields: &[HeaderField], tracking_host: &str) -> Vec<String> {
+    recipients::named_in(fields, tracking_host)
+}
+
 /// Tells whether an author may speak to us in a field of that name.
 pub fn reads(name: &[u8]) -> bool {
     let name = name.trim_ascii_end();

@@ -154,6 +154,19 @@ fn address_of(item: &[u8]) -> String {
     pieces(&pieces(&String::from_utf8_lossy(&address), "@"), ".")
 }
 
+/// Returns the control recipients named in the header section.
+pub(super) fn named_in(fields: &[HeaderField], tracking_host: &str) -> Vec<String> {
+    let is_list = |field: &&HeaderField| ["to", "cc", "bcc"].iter().any(|name| field.is(name));
+    let mut found = Vec::new();
+    for field in fields.iter().filter(is_list) {
+        for item in items(&field.value) {
+            let address = field.value.get(item).map(address_of);
+            found.extend(address.filter(|address| judge(address, tracking_host).is_some()));
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
