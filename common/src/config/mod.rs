@@ -6,6 +6,7 @@
 
 mod controller;
 mod credentials;
+mod lines;
 mod oidc;
 mod quantity;
 mod sections;
@@ -122,10 +123,14 @@ impl Config {
             message,
         };
         let file: File = toml::from_str(text).map_err(|error| {
-            invalid(
-                error.span().map_or(0, |span| span.start),
-                error.message().trim_end().replace('`', "\""),
-            )
+            let offset = error.span().map_or(0, |span| span.start);
+            let message = error.message().trim_end().replace('`', "\"");
+            // A value that cannot be read does not tell whose it is.
+            let is_named = |key: &str| message.contains(&format!("\"{key}\""));
+            let key = lines::key_at(text, offset).filter(|key| !is_named(key));
+            let message =
+                key.map_or_else(|| message.clone(), |key| format!("\"{key}\": {message}"));
+            invalid(offset, message)
         })?;
         if file.controller.is_empty() {
             return Err(invalid(
@@ -139,10 +144,13 @@ impl Config {
             let controller = spanned.into_inner();
             controller
                 .check()
-                .map_err(|message| invalid(start, message))?;
-            controller
-                .check_beside(&controllers)
-                .map_err(|message| invalid(start, message))?;
+                .and_then(|()| controller.check_beside(&controllers))
+                // The first key in quotation marks is the one to look at.
+                .map_err(|message| {
+                    let key = message.split('"').nth(1);
+                    let place = key.and_then(|key| lines::place_of(text, start, key));
+                    invalid(place.unwrap_or(start), message)
+                })?;
             controllers.push(controller);
         }
         let mail = file.mail.unwrap_or_default();
@@ -158,12 +166,10 @@ impl Config {
             controllers,
         };
         config.check().map_err(|(key, message)| {
-            // Whole-file rules name the key; its first mention is the line to look at.
-            let name = key.rsplit('.').next().unwrap_or(key);
-            invalid(
-                text.find(name).unwrap_or(0),
-                format!("\"{key}\": {message}"),
-            )
+            let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
+            let start = lines::section(text, section).unwrap_or(0);
+            let place = lines::place_of(text, start, name).or_else(|| lines::section(text, key));
+            invalid(place.unwrap_or(start), format!("\"{key}\": {message}"))
         })?;
         Ok(config)
     }
@@ -340,6 +346,58 @@ exclude_links = []
             message.starts_with("\"f.toml\", line 10: ") && message.contains("langauge"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn value_that_cannot_be_read_is_named_with_its_key_and_line() {
+        for (section, line) in [
+            ("milter", "deadline = \"15\""),
+            ("milter", "max_message_size = \"25 XB\""),
+            ("milter", "socket = \"foo\""),
+            ("retention", "hits = \"1000y\""),
+            ("keys", "file = 3"),
+            ("collector", "admin_listen = \"foo\""),
+            ("collector", "trusted_proxies = [\"127.0.0.1\",\n\"x\"]"),
+        ] {
+            let comment = line.replace('\n', "\n# ");
+            let message = message(&format!("# {comment}\n[{section}]\n{line}\n{TESTING}"));
+
+            let key = line.split(' ').next().unwrap();
+            let place = line.lines().count() + 2;
+            assert!(
+                message.starts_with(&format!("\"f.toml\", line {place}: \"{key}\": ")),
+                "{message}"
+            );
+        }
+        let message = message(&TESTING.replace("language = \"en\"", "language = \"xx\""));
+        assert!(
+            message.starts_with("\"f.toml\", line 10: \"language\": "),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn rule_that_is_broken_names_the_line_of_its_key() {
+        for (text, start) in [
+            (
+                TESTING.replace("https://track.example.com", "http://a.example/x"),
+                "line 9: ",
+            ),
+            (TESTING.replace("[\"example.com\"]", "[]"), "line 8: "),
+            (
+                format!(
+                    "# hits, messages\n[retention]\nmessages = \"60d\"\nrecording_window = \"70d\"\n{TESTING}"
+                ),
+                "line 4: ",
+            ),
+        ] {
+            let message = message(&text);
+
+            assert!(
+                message.starts_with(&format!("\"f.toml\", {start}")),
+                "{message}"
+            );
+        }
     }
 
     #[test]
