@@ -2,11 +2,17 @@
 //! Every route, grouped by whom it serves.
 
 use actix_web::{
+    Route, guard,
     middleware::from_fn,
     web::{self, ServiceConfig, get, post},
 };
 
 use crate::{api, assets, recipient, sender};
+
+/// Begins a route for reading: GET, and HEAD, which is answered without the body.
+pub fn read() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
 
 /// Adds every public route to an application.
 pub fn configure(app: &mut ServiceConfig) {
@@ -16,7 +22,7 @@ pub fn configure(app: &mut ServiceConfig) {
     recipient::configure(app);
 
     // Programs: the API and its description.
-    app.route("/api/openapi.json", get().to(api::openapi::show));
+    app.service(web::resource("/api/openapi.json").route(read().to(api::openapi::show)));
     app.service(
         web::scope("/api/v1")
             .wrap(from_fn(api::idempotency::once))
@@ -28,22 +34,22 @@ pub fn configure(app: &mut ServiceConfig) {
     app.service(
         web::scope("")
             .wrap(from_fn(sender::answers::answers))
-            .route("/static/{name}", get().to(assets::show))
-            .service(web::resource("/").route(get().to(sender::report::show)))
-            .service(web::resource("/messages/{id}").route(get().to(sender::message::show)))
+            .service(web::resource("/static/{name}").route(read().to(assets::show)))
+            .service(web::resource("/").route(read().to(sender::report::show)))
+            .service(web::resource("/messages/{id}").route(read().to(sender::message::show)))
             .route("/messages/{id}/mute", post().to(sender::message::mute))
             .route("/messages/{id}/delete", post().to(sender::message::delete))
-            .service(web::resource("/notifications").route(get().to(sender::notifications::show)))
+            .service(web::resource("/notifications").route(read().to(sender::notifications::show)))
             .route(
                 "/notifications/read",
                 post().to(sender::notifications::read),
             )
-            .service(web::resource("/contacts").route(get().to(sender::contacts::show)))
+            .service(web::resource("/contacts").route(read().to(sender::contacts::show)))
             .route("/contacts/ask", post().to(sender::contacts::ask))
             .route("/contacts/attest", post().to(sender::contacts::attest))
             .service(
                 web::resource("/settings")
-                    .route(get().to(sender::settings::show))
+                    .route(read().to(sender::settings::show))
                     .route(post().to(sender::settings::save)),
             )
             .route("/settings/delete", post().to(sender::account::delete))
@@ -52,18 +58,20 @@ pub fn configure(app: &mut ServiceConfig) {
                 "/settings/tokens/{id}/revoke",
                 post().to(sender::token::revoke),
             )
-            .route("/admin", get().to(sender::admin::show))
+            .service(web::resource("/admin").route(read().to(sender::admin::show)))
             .route("/admin/users", post().to(sender::admin::entitle))
             .route("/admin/look", post().to(sender::admin::look))
-            .route("/feed.atom", get().to(sender::feed::show))
+            .service(web::resource("/feed.atom").route(read().to(sender::feed::show)))
             .route("/settings/feed", post().to(sender::feed::create))
             .route("/settings/feed/revoke", post().to(sender::feed::revoke))
             .service(
                 web::resource("/settings/webhooks")
-                    .route(get().to(sender::webhooks::list))
+                    .route(read().to(sender::webhooks::list))
                     .route(post().to(sender::webhooks::create)),
             )
-            .route("/settings/webhooks/{id}", get().to(sender::webhooks::show))
+            .service(
+                web::resource("/settings/webhooks/{id}").route(read().to(sender::webhooks::show)),
+            )
             .route(
                 "/settings/webhooks/{id}/rotate",
                 post().to(sender::webhooks::rotate),
@@ -89,7 +97,7 @@ fn doors(scope: &mut ServiceConfig) {
     scope
         .service(
             web::resource("/sign-in")
-                .route(get().to(sender::sign_in::show))
+                .route(read().to(sender::sign_in::show))
                 .route(post().to(sender::sign_in::ask)),
         )
         .route("/sign-in/oidc", get().to(sender::oidc::come_back))
@@ -97,7 +105,7 @@ fn doors(scope: &mut ServiceConfig) {
         .route("/sign-in/oidc/leave", get().to(sender::oidc::leave))
         .service(
             web::resource("/sign-in/{token}")
-                .route(get().to(sender::sign_in::confirm))
+                .route(read().to(sender::sign_in::confirm))
                 .route(post().to(sender::sign_in::enter)),
         )
         .route("/sign-out", post().to(sender::sign_in::leave))

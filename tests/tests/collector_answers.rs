@@ -263,3 +263,34 @@ async fn new_key_verifies_without_anybody_telling_the_collector() {
 
     assert_eq!(answer.status, 302);
 }
+
+#[tokio::test]
+async fn what_can_be_read_can_be_asked_for_its_head() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database).write();
+    let _collector = installation.start_collector().await;
+    let mut visitor = Visitor::new();
+    let style = visitor
+        .get(&format!("{}/sign-in", installation.url()))
+        .await
+        .text();
+    let style = style
+        .split('"')
+        .find(|piece| piece.starts_with("/static/style.css"))
+        .unwrap();
+
+    for path in ["/sign-in", "/api/openapi.json", style] {
+        let url = format!("{}{path}", installation.url());
+        let head = visitor.head(&url).await;
+        let get = visitor.get(&url).await;
+
+        assert_eq!((head.status, head.body.len()), (get.status, 0), "{path}");
+        assert_eq!(
+            head.headers.get("content-type"),
+            get.headers.get("content-type")
+        );
+    }
+    let url = format!("{}/api/openapi.json", installation.url());
+    assert_eq!(visitor.post_form(&url, &[("a", "b")]).await.status, 405);
+}

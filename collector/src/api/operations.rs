@@ -13,6 +13,7 @@ use super::{
     contacts, export, me, message, messages, messages_csv, notifications, settings, stream, tokens,
     webhooks,
 };
+use crate::routes::read;
 
 /// Adds every operation below a scope, grouped by path so that a wrong method is told from a wrong path.
 pub fn configure(scope: &mut ServiceConfig) {
@@ -31,35 +32,39 @@ pub fn configure(scope: &mut ServiceConfig) {
 fn operations() -> Vec<(&'static str, Method, Route)> {
     use web::{delete, get, patch, post};
     vec![
-        ("/me", Method::GET, get().to(me::show)),
-        ("/messages", Method::GET, get().to(messages::list)),
-        ("/messages.csv", Method::GET, get().to(messages_csv::show)),
-        ("/messages/{id}", Method::GET, get().to(message::show)),
+        ("/me", Method::GET, read().to(me::show)),
+        ("/messages", Method::GET, read().to(messages::list)),
+        ("/messages.csv", Method::GET, read().to(messages_csv::show)),
+        ("/messages/{id}", Method::GET, read().to(message::show)),
         ("/messages/{id}", Method::PATCH, patch().to(message::change)),
         (
             "/messages/{id}",
             Method::DELETE,
             delete().to(message::delete),
         ),
-        ("/export", Method::GET, get().to(export::show)),
-        ("/contacts", Method::GET, get().to(contacts::list)),
+        ("/export", Method::GET, read().to(export::show)),
+        ("/contacts", Method::GET, read().to(contacts::list)),
         ("/consent-requests", Method::POST, post().to(contacts::ask)),
         ("/consents", Method::POST, post().to(contacts::attest)),
-        ("/notifications", Method::GET, get().to(notifications::list)),
+        (
+            "/notifications",
+            Method::GET,
+            read().to(notifications::list),
+        ),
         ("/notifications/stream", Method::GET, get().to(stream::show)),
         (
             "/notifications/read",
             Method::POST,
             post().to(notifications::read),
         ),
-        ("/settings", Method::GET, get().to(settings::show)),
+        ("/settings", Method::GET, read().to(settings::show)),
         ("/settings", Method::PATCH, patch().to(settings::change)),
-        ("/tokens", Method::GET, get().to(tokens::list)),
+        ("/tokens", Method::GET, read().to(tokens::list)),
         ("/tokens", Method::POST, post().to(tokens::create)),
         ("/tokens/{id}", Method::DELETE, delete().to(tokens::delete)),
-        ("/webhooks", Method::GET, get().to(webhooks::list)),
+        ("/webhooks", Method::GET, read().to(webhooks::list)),
         ("/webhooks", Method::POST, post().to(webhooks::create)),
-        ("/webhooks/{id}", Method::GET, get().to(webhooks::show)),
+        ("/webhooks/{id}", Method::GET, read().to(webhooks::show)),
         (
             "/webhooks/{id}",
             Method::PATCH,
