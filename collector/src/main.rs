@@ -31,7 +31,7 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> anyhow::Result<()> {
     let config = Config::read(&options.config)?;
     if options.check {
-        println!("{}", config.effective());
+        telemetry::answer(&config.effective())?;
         return Ok(());
     }
     // Jobs need little; what serves has threads of its own.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Log lines: to standard error, as text or JSON, filtered by `RUST_LOG`.
+//! What programs say: log lines to standard error, as text or JSON, filtered by `RUST_LOG`; answers to standard output.
+
+use std::io::{self, ErrorKind, Write};
 
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
@@ -31,13 +33,13 @@ pub fn start(format: LogFormat) {
     let registry = tracing_subscriber::registry().with(filter);
     let started = match format {
         LogFormat::Json => registry
-            .with(fmt::layer().json().with_writer(std::io::stderr))
+            .with(fmt::layer().json().with_writer(io::stderr))
             .try_init(),
         LogFormat::Text => {
             // systemd's journal stamps lines itself.
             let layer = fmt::layer()
                 .with_target(false)
-                .with_writer(std::io::stderr)
+                .with_writer(io::stderr)
                 .with_ansi(false);
             if std::env::var_os("JOURNAL_STREAM").is_some() {
                 registry.with(layer.without_time()).try_init()
@@ -48,6 +50,19 @@ pub fn start(format: LogFormat) {
     };
     if started.is_err() {
         tracing::debug!("logging had been started before");
+    }
+}
+
+/// Prints an answer as a line of its own, or as many as it has. Nobody reading on, as in `… | head`, is no failure.
+///
+/// # Errors
+///
+/// Fails if standard output takes nothing more, as when a disk is full.
+pub fn answer(text: &str) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    match writeln!(output, "{}", text.trim_end()).and_then(|()| output.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written,
     }
 }
 

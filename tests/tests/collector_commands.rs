@@ -3,7 +3,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where a step fails")]
 
-use harness::{database::Database, installation::Installation, samples::Sample};
+use std::{
+    fs::File,
+    process::{Command, Stdio},
+};
+
+use harness::{
+    database::Database,
+    installation::{Installation, program_path},
+    samples::Sample,
+};
 use serde_json::{Value, json};
 
 fn data(installation: &Installation, arguments: &[&str]) -> Value {
@@ -183,4 +192,30 @@ async fn stored_hits_are_judged_again_by_new_rules() {
     );
     assert_eq!(after, (1, 1));
     assert_eq!((&again["changes"], &again["hits"]), (&json!([]), &json!(1)));
+}
+
+#[tokio::test]
+async fn answer_that_nobody_takes_is_no_panic() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database).write();
+    let command = |arguments: &[&str]| {
+        let mut command = Command::new(program_path("fairtrackctl"));
+        command.arg("--config").arg(installation.configuration());
+        command.args(arguments);
+        command
+    };
+
+    let full = File::create("/dev/full").unwrap();
+    let full = command(&["keys", "list"]).stdout(full).output().unwrap();
+    let mut left = command(&["--check"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(left.stdout.take());
+    let left = left.wait().unwrap();
+
+    assert_eq!(full.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&full.stderr).starts_with("fairtrackctl: "));
+    assert_eq!(left.code(), Some(0));
 }

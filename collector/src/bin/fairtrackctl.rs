@@ -36,7 +36,7 @@ fn run(options: Options) -> anyhow::Result<ExitCode> {
         },
     };
     if options.check {
-        println!("{}", context.config()?.effective());
+        telemetry::answer(&context.config()?.effective())?;
         return Ok(ExitCode::SUCCESS);
     }
     let Some(command) = options.command else {

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use common::{
     keys::KeyRing,
-    token,
+    telemetry, token,
     tracking_url::{self, Artefact},
 };
 use serde::Serialize;
@@ -56,7 +56,7 @@ pub fn run(command: &Command, context: &Context) -> anyhow::Result<()> {
         None => context.config()?.keys.file,
     };
     let decoded = decode(&options.url, &KeyRing::read(&path)?)?;
-    println!("{}", serde_json::to_string_pretty(&decoded)?);
+    telemetry::answer(&serde_json::to_string_pretty(&decoded)?)?;
     Ok(())
 }
 

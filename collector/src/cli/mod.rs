@@ -25,6 +25,7 @@ use anyhow::Context as _;
 use common::{
     config::{Config, Part},
     db::{self, Connection},
+    telemetry,
 };
 use serde::Serialize;
 
@@ -68,7 +69,7 @@ impl Context {
         };
         let text = text.trim_end();
         if !text.is_empty() {
-            println!("{text}");
+            telemetry::answer(text)?;
         }
         Ok(())
     }

@@ -77,15 +77,16 @@ impl CommandLine {
                 let mut input = io::stdin().lock();
                 let explaining = explain::explain(&arguments, &settings, &mut input);
                 let explanation = runtime()?.block_on(explaining)?;
-                if arguments.json {
-                    println!("{}", serde_json::to_string_pretty(&explanation)?);
+                let answer = if arguments.json {
+                    serde_json::to_string_pretty(&explanation)?
                 } else {
-                    print!("{explanation}");
-                }
+                    explanation.to_string()
+                };
+                telemetry::answer(&answer)?;
                 Ok(0)
             }
             None if self.check => {
-                println!("{}", Config::read(&path)?.effective());
+                telemetry::answer(&Config::read(&path)?.effective())?;
                 Ok(0)
             }
             None => {

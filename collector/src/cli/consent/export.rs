@@ -13,6 +13,7 @@ use common::{
         consent_events::{self, Recorded},
         subjects, users,
     },
+    telemetry,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -101,7 +102,7 @@ async fn all(desk: &mut Desk, context: &Context) -> anyhow::Result<()> {
                             .zip(&fields)
                             .map(|(name, value)| ((*name).to_owned(), value.as_str().into()))
                             .collect();
-                        println!("{}", Value::Object(object));
+                        telemetry::answer(&Value::Object(object).to_string())?;
                     }
                     Output::Words => csv.write_record(&fields)?,
                 }

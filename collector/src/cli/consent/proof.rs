@@ -8,6 +8,7 @@ use clap::Args;
 use common::{
     consent::chain::instant,
     db::{audit, subjects},
+    telemetry,
 };
 use serde_json::{Value, json};
 
@@ -78,6 +79,6 @@ pub(super) async fn run(options: &Options, context: &Context) -> anyhow::Result<
         chain: document::text(&chain),
         outline: document::text(&proof),
     };
-    println!("{}", page.render()?);
+    telemetry::answer(&page.render()?)?;
     Ok(())
 }
