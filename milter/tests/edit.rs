@@ -996,3 +996,154 @@ proptest! {
         }
     }
 }
+
+/// Returns what stands before the disclosure.
+fn before_disclosure(edited: &str) -> &str {
+    edited.split("<div\r\ndata-tracking").next().unwrap()
+}
+
+#[test]
+fn disclosure_stands_before_what_is_hidden_and_not_ended() {
+    for hidden in [
+        "<div style=\"display:none\">",
+        "<DIV STYLE=\"DISPLAY: none\">",
+        "<div style='display&#58;none'>",
+        "<div title=\"<\" style=\"visibility:hidden\">",
+        "<div hidden>",
+        "<div popover>",
+        "<div style=\"max-height:0;overflow:hidden\">",
+        "<div style=\"mso-hide:all\">",
+        "<section style=opacity:0>",
+        // Browsers end none of these.
+        "<div style=\"display:none\"><table><tr><td></div>",
+        "<span><div hidden></span>",
+        "<p><div hidden></p>",
+        "<form hidden><div></form>",
+        "<div><div><b hidden></div></div>",
+        "<ul><li><div hidden><ul></li></ul>",
+        "<div style=\"display:none\"><span><div></span></div>",
+    ] {
+        let hidden_start = hidden
+            .to_ascii_lowercase()
+            .find("<div style")
+            .or_else(|| hidden.find("<div hidden"))
+            .or_else(|| hidden.find("<b hidden"))
+            .unwrap_or(0);
+        for end in [
+            "",
+            "<p>y</p></body></html>\r\n",
+            "<blockquote>q</blockquote>",
+        ] {
+            let content = format!("<body><p>x</p>{hidden}{end}");
+
+            let edited = everything(&html(&content));
+
+            let expected = format!("<body><p>x</p>{}", &hidden[..hidden_start]);
+            assert_eq!(before_disclosure(&edited), expected, "{content}");
+            assert_eq!(without_disclosure(&edited), content);
+        }
+    }
+}
+
+#[test]
+fn what_is_hidden_and_has_ended_moves_nothing() {
+    for hidden in [
+        "<div style=\"display:none\">preview<br>&nbsp;<img src=x><b>y</b></div>",
+        "<div hidden><p>a<p>b<ul><li>c<li>d</ul><table><tr><td>e<td>f</table></div>",
+        "<!--[if !mso]><!--><table style=\"display:none\"><tr><td>x</td></tr></table><!--<![endif]-->",
+        "<div hidden><div hidden><span hidden>x</div></div>",
+        "<td style=\"max-height:0;overflow:hidden\">x</td>",
+        "<style>.x{display:none}</style><!-- <div hidden> --><div title=\"display:none\">",
+        "<b style=\"display:none\">x</b><i hidden></i><img hidden><div style=\"display:block\">",
+        "<details><p>x</details><video src=x>y</video><dialog>z</dialog>",
+    ] {
+        let content = format!("<body><p>x</p>{hidden}<p>y</p></body>");
+
+        let edited = everything(&html(&content));
+
+        assert!(edited.contains("</div>\r\n</body>"), "{edited}");
+    }
+}
+
+#[test]
+fn message_whose_every_place_is_hidden_is_left_alone() {
+    for content in [
+        "<body style=\"display:none\"><p>x</p></body>",
+        "<html hidden><p>x</p>",
+        "<p>x</p><dialog>y",
+        "<p>x</p><video>",
+    ] {
+        assert_eq!(reason(&html(content)), SkipReason::Malformed, "{content}");
+    }
+}
+
+#[test]
+fn style_sheets_are_read_to_their_end_however_their_tags_are_written() {
+    for name in [
+        "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes",
+    ] {
+        for attributes in [" x=", " x= ", " =", "/=", " x='>'", " x=\">", ""] {
+            let content = format!(
+                "<body><p>x</p><{name}{attributes}></body><a href=\"https://a.example/\">a</a></{name}>"
+            );
+
+            match run(&html(&content), true, Links::Both).0 {
+                Ok(edited) => {
+                    let edited = String::from_utf8(edited.body).unwrap();
+                    assert_eq!(count(&edited, "/l/"), 0, "{edited}");
+                    assert!(before_disclosure(&edited) == content, "{edited}");
+                }
+                Err(reason) => assert!(
+                    matches!(reason, SkipReason::CheckFailed | SkipReason::Malformed),
+                    "{reason:?} {content}"
+                ),
+            }
+        }
+    }
+}
+
+#[test]
+fn drawing_that_readers_may_end_elsewhere_is_left_alone() {
+    let link = "<a href=\"https://a.example/\">a</a>";
+    for drawing in [
+        "<svg><foreignObject></title><style><a href=\"https://b.example/\">b</a></style></foreignObject></svg>",
+        "<svg><desc></title></svg>",
+        "<svg><svg><p></svg></svg>",
+        "<svg/><style><a href=\"https://b.example/\">b</a></style>",
+        "<svg><g></svg></g>",
+        "<svg><title><a href=\"https://b.example/\">b</a></title></svg>",
+        "<math><mi></mo><style></style></mi></math>",
+        "<math><annotation-xml encoding=\"text/html\"><style></annotation-xml></style></math>",
+        "<svg><font color=red></svg>",
+        "<svg><![CDATA[<p>]]></svg>",
+    ] {
+        let content = format!("<body><p>{link}</p>{drawing}<p>y</p></body>");
+
+        let outcome = run(&html(&content), true, Links::Both).0;
+
+        assert!(
+            matches!(
+                outcome,
+                Err(SkipReason::CheckFailed | SkipReason::Malformed)
+            ),
+            "{content}"
+        );
+    }
+}
+
+#[test]
+fn drawing_in_good_order_keeps_nothing_from_being_tracked() {
+    for drawing in [
+        "<svg viewBox=\"0 0 1 1\"><title>Logo</title><g fill='none'><path d=\"M0 0\"/><circle r=1></circle></g></svg>",
+        "<SVG><style>.a{fill:red}</style><a href=\"https://b.example/\"><text>t</text></a></SVG>",
+        "<math><mrow><mi>x</mi><mo>&lt;</mo><mn>1</mn></mrow></math>",
+        "<svg><!-- > <p> --><use href=\"#a\" style=\"display:none\" /></svg>",
+    ] {
+        let content = format!("<body>{drawing}<p><a href=\"https://a.example/\">a</a></p></body>");
+
+        let edited = everything(&html(&content));
+
+        assert_eq!(count(&edited, "/l/"), 1, "{edited}");
+        assert!(edited.contains("</div>\r\n</body>"), "{edited}");
+    }
+}

@@ -1,23 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Reads the new HTML as a program would that shows it: with a parser of its own, and with that of the edit only where that
-//! one does not know what it meets.
+//! Reads the new HTML as a program would that shows it, with a parser of its own.
 
 use std::ops::Range;
 
 use super::{
     super::{
-        html::{
-            Before, HtmlEdit, destination_of,
-            locate::{Anchor, Wish, locate},
-            tag,
-        },
+        html::{Before, HtmlEdit, destination_of, locate::Anchor, tag},
         record::{LinkReason, LinkRecord},
         rules,
         splice::Edits,
         work::Work,
     },
     Flaw, Intended, check_link, demand,
-    walk::{Reached, Sight, UNFINISHED, sights_of, walk},
+    walk::{Sight, walk},
 };
 
 /// Checks an edited part, given its new text, and returns the number of pixels in it.
@@ -30,15 +25,7 @@ pub(super) fn check(
     check_edits(work, edit)?;
     let mut look = begin(intended, work, edit, text);
     check_disclosure(edit, text, &look.block)?;
-    if walk(text, |sight| look.at(&sight))? == Reached::Unknown {
-        look = begin(intended, work, edit, text);
-        let encoding = work.charset.ok_or("charset")?.encoding;
-        let located = locate(text, encoding, Wish::Check).ok_or("markup")?;
-        demand(located.is_open_ended, UNFINISHED)?;
-        for sight in sights_of(&located) {
-            look.at(&sight)?;
-        }
-    }
+    walk(text, |sight| look.at(&sight))?;
     look.end()
 }
 
@@ -102,7 +89,7 @@ fn check_disclosure(edit: &HtmlEdit, text: &[u8], block: &Range<usize>) -> Resul
         Before::BodyEnd => tag::is_named(after, "/body"),
         Before::End => after.is_empty(),
         // What is quoted comes after it: see where links are checked.
-        Before::Quote => !after.is_empty(),
+        Before::Hidden | Before::Quote => !after.is_empty(),
     };
     demand(is_there, "place of the disclosure")
 }
@@ -174,7 +161,9 @@ impl<'a, I: Iterator<Item = (Range<usize>, &'a [u8])>> Look<'a, I> {
         )?;
         let is_late = place.start > self.block.start;
         demand(
-            is_late || !before.is_quoted || self.edit.before != Before::Quote,
+            is_late
+                || !before.is_quoted
+                || !matches!(self.edit.before, Before::Hidden | Before::Quote),
             "place of the disclosure",
         )?;
         let record = self.records.next();

@@ -13,7 +13,7 @@ use lol_html::{
     html_content::{Attribute, Element, EndTag, TextChunk},
 };
 
-use super::{opt_out, quotes, tag};
+use super::{hidden, opt_out, quotes, tag};
 
 /// What the parser may hold at once, in octets.
 const MAX_MEMORY: usize = 32 << 20;
@@ -128,6 +128,8 @@ pub(crate) struct Located {
     pub(crate) body_end: Option<usize>,
     /// Whether something may be put at the end of the text.
     pub(crate) is_open_ended: bool,
+    /// Where elements begin that hide all that stands in them, with [`Wish::Edit`].
+    pub(crate) hiding: Vec<usize>,
     /// Images, and with [`Wish::Artefacts`] all that may be or hold an artefact.
     pub(crate) blocks: Vec<Block>,
     /// Stretches of character data, with [`Wish::Artefacts`] and [`Wish::Words`].
@@ -155,8 +157,6 @@ impl Located {
 pub(crate) enum Wish {
     /// Own artefacts, wherever they may be.
     Artefacts,
-    /// Images too, to check a result.
-    Check,
     /// Whether there is anything to see.
     Content,
     /// Where quoted text begins.
@@ -174,6 +174,14 @@ struct State {
     quotes: u32,
     /// A mark has been passed after which everything is quoted.
     only_quoted: bool,
+}
+
+impl State {
+    fn hide_from(&mut self, start: usize) {
+        if self.found.hiding.last() != Some(&start) {
+            self.found.hiding.push(start);
+        }
+    }
 }
 
 type Shared = Rc<RefCell<State>>;
@@ -204,10 +212,15 @@ fn run(
     let hints = match wish {
         Wish::Edit if names.may_hold("div") || names.may_hold("hr") => quotes::Hints::of(html),
         Wish::Edit => quotes::Hints::of_paragraphs(html),
-        Wish::Artefacts | Wish::Check | Wish::Content | Wish::Words => quotes::Hints::default(),
+        Wish::Artefacts | Wish::Content | Wish::Words => quotes::Hints::default(),
     };
+    let may_hide = wish == Wish::Edit && hidden::may_be_in(html);
     for (selector, name, role) in selectors {
-        if names.may_hold(name) && role.serves(wish, hints) {
+        let serves = match role {
+            Role::Hidden => may_hide,
+            role => names.may_hold(name) && role.serves(wish, hints),
+        };
+        if serves {
             let handlers = role.handlers(wish, &state, html);
             settings = settings.append_element_content_handler((Cow::Borrowed(selector), handlers));
         }
@@ -229,6 +242,93 @@ fn run(
     (is_read || (wish == Wish::Content && found.has_content)).then_some(found)
 }
 
+/// Finds the element that hides what would be put at a place: returns where the outermost begins.
+///
+/// `hiding` says where such elements begin, in their order.
+pub(crate) fn hidden_by(
+    html: &[u8],
+    encoding: &'static Encoding,
+    hiding: &[usize],
+    place: usize,
+) -> Option<usize> {
+    let mut reached = 0;
+    let mut looks = 0..MOST_LOOKS;
+    for start in hiding.iter().take_while(|start| **start < place) {
+        if *start < reached {
+            // In one that has ended by then.
+            continue;
+        }
+        if looks.next().is_none() {
+            return Some(*start);
+        }
+        match follow(html, encoding, hiding, *start..place) {
+            hidden::State::Ended(end) => reached = end,
+            hidden::State::Open | hidden::State::Unclear => return Some(*start),
+        }
+    }
+    None
+}
+
+/// Each costs a little, and no message that people write hides so much.
+const MOST_LOOKS: usize = 500;
+
+/// Follows an element that hides from its start tag up to its end, or as far as `range` goes.
+fn follow(
+    html: &[u8],
+    encoding: &'static Encoding,
+    hiding: &[usize],
+    range: Range<usize>,
+) -> hidden::State {
+    let text = html.get(range.clone()).unwrap_or_default();
+    let Some(encoding) = AsciiCompatibleEncoding::new(encoding) else {
+        return hidden::State::Unclear;
+    };
+    let shared = Rc::new(RefCell::new(hidden::Hiding::default()));
+    let elements = Rc::clone(&shared);
+    let handlers =
+        ElementContentHandlers::default().element(move |element: &mut Element<'_, '_>| {
+            if element.end_tag_handlers().is_none() {
+                return Ok(());
+            }
+            let start = range.start + element.source_location().bytes().start;
+            let is_hiding = hiding.binary_search(&start).is_ok();
+            let mut state = elements.borrow_mut();
+            let number = state.begin(element.tag_name(), is_hiding);
+            stop_unless_open(&state)?;
+            drop(state);
+            let state = Rc::clone(&elements);
+            if let Some(handlers) = element.end_tag_handlers() {
+                let base = range.start;
+                handlers.push(Box::new(move |end: &mut EndTag<'_>| {
+                    let mut state = state.borrow_mut();
+                    let place = base + end.source_location().bytes().end;
+                    state.end(number, &end.name(), place);
+                    stop_unless_open(&state)
+                }));
+            }
+            Ok(())
+        });
+    let Ok(every) = "*".parse::<Selector>() else {
+        return hidden::State::Unclear;
+    };
+    let settings = Settings::new()
+        .with_encoding(encoding)
+        .with_strict(false)
+        .with_memory_settings(MemorySettings::new().with_max_allowed_memory_usage(MAX_MEMORY))
+        .append_element_content_handler((Cow::Borrowed(&every), handlers));
+    let mut rewriter = HtmlRewriter::new(settings, |_: &[u8]| {});
+    // Where it cannot be read to the end, or has ended before: the state tells.
+    let _ended = rewriter.write(text).and_then(|()| rewriter.end());
+    shared.borrow().state
+}
+
+fn stop_unless_open(hiding: &hidden::Hiding) -> HandlerResult {
+    match hiding.state {
+        hidden::State::Open => Ok(()),
+        hidden::State::Ended(_) | hidden::State::Unclear => Err("seen enough".into()),
+    }
+}
+
 thread_local! {
     static SELECTORS: Vec<(Selector, &'static str, Role)> = roles()
         .filter_map(|(css, role)| Some((css.parse().ok()?, css, role)))
@@ -237,6 +337,9 @@ thread_local! {
 
 fn roles() -> impl Iterator<Item = (&'static str, Role)> {
     let fixed = [
+        ("*[style]", Role::Hidden),
+        ("*[hidden]", Role::Hidden),
+        ("*[popover]", Role::Hidden),
         ("a", Role::Anchor),
         ("area", Role::Anchor),
         ("body", Role::Body),
@@ -246,6 +349,14 @@ fn roles() -> impl Iterator<Item = (&'static str, Role)> {
         ("select", Role::ClosedGround),
         ("object", Role::ClosedGround),
         ("details", Role::ClosedGround),
+        ("dialog", Role::ClosedGround),
+        ("audio", Role::ClosedGround),
+        ("video", Role::ClosedGround),
+        ("canvas", Role::ClosedGround),
+        ("datalist", Role::ClosedGround),
+        ("meter", Role::ClosedGround),
+        ("progress", Role::ClosedGround),
+        ("button", Role::ClosedGround),
         ("frameset", Role::ClosedGround),
         ("img", Role::Image),
         ("div", Role::Container),
@@ -303,6 +414,8 @@ enum Role {
     Body,
     ClosedGround,
     Container,
+    /// Hidden by its own attributes.
+    Hidden,
     Image,
     Quote(&'static quotes::Mark),
 }
@@ -316,6 +429,7 @@ impl Role {
             Self::Quote(mark) => wish == Wish::Edit && mark.is_worth_it(hints),
             Self::Image => !matches!(wish, Wish::Edit | Wish::Words),
             Self::Container => wish == Wish::Artefacts,
+            Self::Hidden => wish == Wish::Edit,
         }
     }
 
@@ -344,7 +458,11 @@ impl Role {
                 if !element.can_have_content() {
                     return Ok(());
                 }
-                state.borrow_mut().closed_ground += 1;
+                {
+                    let mut state = state.borrow_mut();
+                    state.closed_ground += 1;
+                    state.hide_from(element.source_location().bytes().start);
+                }
                 if element.tag_name() == "frameset" {
                     // In a page of frames there is no body, and nothing put anywhere is shown.
                     return Ok(());
@@ -357,6 +475,18 @@ impl Role {
             }),
             Self::Container => handlers.element(move |element: &mut Element<'_, '_>| {
                 add_block(&state, element, BlockKind::Container, None)
+            }),
+            Self::Hidden => handlers.element(move |element: &mut Element<'_, '_>| {
+                let has = |name| element.has_attribute(name);
+                let is_hidden = || {
+                    let style = element.get_attribute("style");
+                    style.is_some_and(|style| hidden::is_hiding(&style))
+                };
+                if element.can_have_content() && (has("hidden") || has("popover") || is_hidden()) {
+                    let start = element.source_location().bytes().start;
+                    state.borrow_mut().hide_from(start);
+                }
+                Ok(())
             }),
             Self::Image => handlers.element(move |element: &mut Element<'_, '_>| {
                 state.borrow_mut().found.has_content = true;

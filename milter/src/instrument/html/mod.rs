@@ -2,6 +2,7 @@
 //! The edit of an HTML part: links get tracked URLs, and the disclosure, with the pixel in it, a place before quoted
 //! text, else before the last end tag of `body`, else at the end.
 
+mod hidden;
 pub(crate) mod locate;
 mod opt_out;
 mod quotes;
@@ -10,7 +11,7 @@ mod words;
 
 use std::{borrow::Cow, ops::Range};
 
-use self::locate::{Anchor, Located, Wish, locate};
+use self::locate::{Anchor, Located, Wish, hidden_by, locate};
 use super::{
     charset::Charset,
     disclosure::FIRST_LINE,
@@ -45,6 +46,8 @@ pub(crate) enum Before {
     BodyEnd,
     /// Nothing: it is the last of the part.
     End,
+    /// An element that is hidden, and may have no end.
+    Hidden,
     /// Quoted text.
     Quote,
 }
@@ -71,7 +74,7 @@ pub(crate) fn plan(
     {
         located.quote_from(place);
     }
-    let (place, before) = place_of(&located, html).ok_or(PartReason::Markup)?;
+    let (place, before) = place_of(&located, html, charset).ok_or(PartReason::Markup)?;
     let ends_line = place < html.len() || html.ends_with(b"\n");
     let mut edit = HtmlEdit {
         edits: Edits::default(),
@@ -129,7 +132,7 @@ fn is_read_alike_without_scripts(located: &Located, html: &[u8], charset: Charse
         return true;
     }
     let other = locate(&text, charset.encoding, Wish::Edit);
-    other.is_some_and(|other| place_of(&other, &text) == place_of(located, html))
+    other.is_some_and(|other| place_of(&other, &text, charset) == place_of(located, html, charset))
 }
 
 const NOSCRIPT: &[u8] = b"noscript";
@@ -149,15 +152,24 @@ fn admit_disclosure(
         .ok_or(PartReason::Markup)
 }
 
-fn place_of(located: &Located, html: &[u8]) -> Option<(usize, Before)> {
+fn place_of(located: &Located, html: &[u8], charset: Charset) -> Option<(usize, Before)> {
     if !located.is_open_ended {
         // The text ends in the midst of a comment, a tag or the like; programs differ in what they make of it.
         return None;
     }
     let quote = located.quote.map(|place| (place, Before::Quote));
     let body_end = located.body_end.map(|place| (place, Before::BodyEnd));
-    let found = quote.or(body_end).or(Some((html.len(), Before::End)));
-    found.filter(|(place, _)| !is_in_link(located, html, *place))
+    let mut found = quote.or(body_end).unwrap_or((html.len(), Before::End));
+    if let Some(start) = hidden_by(html, charset.encoding, &located.hiding, found.0) {
+        let element = html.get(start..).unwrap_or_default();
+        if tag::is_named(element, "body") || tag::is_named(element, "html") {
+            // Wherever something is put, it is in there.
+            return None;
+        }
+        found = (start, Before::Hidden);
+    }
+    let (place, _) = found;
+    (!is_in_link(located, html, place)).then_some(found)
 }
 
 /// Tells whether a link may be open at a place: what was put there would lead where the link leads. The last one before
