@@ -18,6 +18,7 @@ pub mod axe;
 pub mod bars;
 pub mod browser;
 pub mod certificates;
+pub mod chance;
 pub mod clicks;
 pub mod cpu;
 pub mod database;
