@@ -1147,3 +1147,19 @@ fn drawing_in_good_order_keeps_nothing_from_being_tracked() {
         assert!(edited.contains("</div>\r\n</body>"), "{edited}");
     }
 }
+
+#[test]
+fn disclosure_stands_in_no_link_that_a_table_keeps_open() {
+    let start = "<a href=\"https://a.example/\"><table><tr><td>";
+    for content in [
+        format!("<p>{start}x</a>y</td></tr></table>z"),
+        format!("<p>{start}<a href=\"https://b.example/\">x</a></td></tr></table>z"),
+    ] {
+        assert_eq!(reason(&html(&content)), SkipReason::Malformed, "{content}");
+    }
+    let content = format!("<p>{start}x</td></tr></table></a>z").repeat(3);
+
+    let edited = everything(&html(&content));
+
+    assert_eq!(count(&edited, "/l/"), 3);
+}

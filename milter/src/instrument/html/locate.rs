@@ -356,6 +356,9 @@ fn roles() -> impl Iterator<Item = (&'static str, Role)> {
         ("datalist", Role::ClosedGround),
         ("meter", Role::ClosedGround),
         ("progress", Role::ClosedGround),
+        ("option", Role::Concealed),
+        ("optgroup", Role::Concealed),
+        ("rp", Role::Concealed),
         ("button", Role::ClosedGround),
         ("frameset", Role::ClosedGround),
         ("img", Role::Image),
@@ -413,6 +416,8 @@ enum Role {
     Anchor,
     Body,
     ClosedGround,
+    /// What it holds is not shown as it stands; its end tag is mostly left out.
+    Concealed,
     Container,
     /// Hidden by its own attributes.
     Hidden,
@@ -429,7 +434,7 @@ impl Role {
             Self::Quote(mark) => wish == Wish::Edit && mark.is_worth_it(hints),
             Self::Image => !matches!(wish, Wish::Edit | Wish::Words),
             Self::Container => wish == Wish::Artefacts,
-            Self::Hidden => wish == Wish::Edit,
+            Self::Concealed | Self::Hidden => wish == Wish::Edit,
         }
     }
 
@@ -472,6 +477,11 @@ impl Role {
                     let mut state = state.borrow_mut();
                     state.closed_ground = state.closed_ground.saturating_sub(1);
                 })
+            }),
+            Self::Concealed => handlers.element(move |element: &mut Element<'_, '_>| {
+                let start = element.source_location().bytes().start;
+                state.borrow_mut().hide_from(start);
+                Ok(())
             }),
             Self::Container => handlers.element(move |element: &mut Element<'_, '_>| {
                 add_block(&state, element, BlockKind::Container, None)

@@ -169,22 +169,55 @@ fn place_of(located: &Located, html: &[u8], charset: Charset) -> Option<(usize, 
         found = (start, Before::Hidden);
     }
     let (place, _) = found;
-    (!is_in_link(located, html, place)).then_some(found)
+    (!is_in_link(located, html, charset, place)).then_some(found)
 }
 
 /// Tells whether a link may be open at a place: what was put there would lead where the link leads. The last one before
-/// it decides, as each begins by closing the one before.
-fn is_in_link(located: &Located, html: &[u8], place: usize) -> bool {
-    let last = located
-        .anchors
-        .iter()
-        .rfind(|anchor| anchor.inside <= place && anchor.label().is_none());
-    let Some(last) = last else {
+/// it decides, as each begins by closing the one before; but not those outside of the table that it stands in.
+fn is_in_link(located: &Located, html: &[u8], charset: Charset, place: usize) -> bool {
+    let is_before = |anchor: &&Anchor| anchor.inside <= place && anchor.label().is_none();
+    let Some(last) = located.anchors.iter().rfind(is_before) else {
         return false;
     };
-    let after = html.get(last.inside..place).unwrap_or_default();
+    let around_tables: Vec<usize> = located
+        .anchors
+        .iter()
+        .take_while(|anchor| anchor.inside <= place)
+        .filter(|anchor| anchor.label().is_none() && holds_table(html, anchor.inside))
+        .filter_map(|anchor| start_of_link(html, anchor))
+        .collect();
+    is_open(html, last.inside, place)
+        || hidden_by(html, charset.encoding, &around_tables, place).is_some()
+}
+
+/// Tells whether there is no end tag of a link between two places.
+fn is_open(html: &[u8], inside: usize, place: usize) -> bool {
+    let after = html.get(inside..place).unwrap_or_default();
     let mut ends = memchr::memmem::find_iter(after, b"</");
     !ends.any(|end| tag::is_named(after.get(end..).unwrap_or_default(), "/a"))
+}
+
+/// Tells whether a link holds a table or the like before the next tag of a link: in there, that may be of another one.
+fn holds_table(html: &[u8], inside: usize) -> bool {
+    let content = html.get(inside..).unwrap_or_default();
+    memchr::memchr_iter(b'<', content)
+        .map(|start| content.get(start..).unwrap_or_default())
+        .take_while(|tag| !tag::is_named(tag, "/a") && !tag::is_named(tag, "a"))
+        .any(|tag| APART.iter().any(|name| tag::is_named(tag, name)))
+}
+
+/// In these, links begin and end apart from those outside.
+const APART: [&str; 8] = [
+    "applet", "caption", "marquee", "object", "table", "td", "template", "th",
+];
+
+/// Finds the start tag of a link.
+fn start_of_link(html: &[u8], anchor: &Anchor) -> Option<usize> {
+    let before = html.get(..anchor.href.place.start)?;
+    memchr::memrchr_iter(b'<', before).find(|start| {
+        let tag = html.get(*start..).unwrap_or_default();
+        tag::is_named(tag, "a")
+    })
 }
 
 impl HtmlEdit {
