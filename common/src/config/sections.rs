@@ -16,7 +16,8 @@ use super::{
 #[serde(default, deny_unknown_fields)]
 pub struct Database {
     /// The PostgreSQL URL; several hosts may be listed. To a database on another host add `sslmode=verify-full`, and
-    /// `sslrootcert=FILE` where an authority of your own vouches for it, not one that the system trusts. Default: `postgres:///fairtrack?host=/run/postgresql`.
+    /// `sslrootcert=FILE` where an authority of your own vouches for it, not one that the system trusts. Without `sslmode`, and with `disable`,
+    /// `allow` or `prefer`, the connection is in clear, whatever the server offers. Default: `postgres:///fairtrack?host=/run/postgresql`.
     pub url: Secret,
     /// The URL with which the milter connects, as a role of its own. Default: `url`.
     pub milter_url: Option<Secret>,
