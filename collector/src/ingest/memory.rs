@@ -88,10 +88,15 @@ impl Memory {
     }
 
     /// Makes room for messages that are about to be read; returns false if others had to be forgotten for it.
+    ///
+    /// A message is remembered with the standings of its recipients, or not at all. A recipient gets many messages, and is
+    /// remembered when they are forgotten.
     pub(super) fn make_room(&mut self, messages: usize) -> bool {
         let has_room = self.messages.len() + messages <= MOST && self.standings.len() <= MOST;
         if !has_room {
             self.messages.clear();
+        }
+        if self.standings.len() > MOST {
             self.standings.clear();
         }
         has_room
@@ -112,5 +117,67 @@ impl Memory {
         self.epochs.clear();
         self.messages.clear();
         self.standings.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::ids::{ControllerId, UserId};
+
+    use super::*;
+
+    fn remembered() -> Remembered {
+        Remembered {
+            recording: Recording {
+                controller: ControllerId("example".into()),
+                sender: UserId(Uuid::nil()),
+                sent_at: DateTime::UNIX_EPOCH,
+                opens: true,
+                links: true,
+                stopped_at: None,
+                recipients: vec![SubjectRef(Uuid::nil())],
+            },
+            recent: Vec::new(),
+        }
+    }
+
+    fn with(recipients: usize) -> Memory {
+        let mut memory = Memory::default();
+        memory.enter(vec![1]);
+        memory.keep(MessageId(Uuid::nil()), remembered());
+        let recipients = (0..recipients as u128).map(|number| SubjectRef(Uuid::from_u128(number)));
+        memory.keep_standings(recipients.map(|one| (one, Standing::default())).collect());
+        memory
+    }
+
+    #[test]
+    fn recipients_outlast_the_messages_that_make_room() {
+        let mut memory = with(1);
+
+        let has_room = memory.make_room(MOST);
+
+        assert!(!has_room);
+        assert!(memory.find(MessageId(Uuid::nil())).is_none());
+        assert!(memory.knows(SubjectRef(Uuid::nil())));
+    }
+
+    #[test]
+    fn no_message_is_remembered_without_its_recipients() {
+        let mut memory = with(MOST + 1);
+
+        let has_room = memory.make_room(1);
+
+        assert!(!has_room);
+        assert!(!memory.knows(SubjectRef(Uuid::nil())));
+        assert!(memory.find(MessageId(Uuid::nil())).is_none());
+    }
+
+    #[test]
+    fn nothing_is_forgotten_while_there_is_room() {
+        let mut memory = with(1);
+
+        assert!(memory.make_room(MOST - 1));
+        assert!(memory.find(MessageId(Uuid::nil())).is_some());
+        assert!(memory.knows(SubjectRef(Uuid::nil())));
     }
 }
