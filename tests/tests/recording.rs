@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where a step fails")]
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use common::{
     consent::chain,
     db::{
@@ -12,7 +12,7 @@ use common::{
         hits::{self, Batch, Json, New, Novelty, Verdict},
         settlements, subjects, withdrawals,
     },
-    ids::{ControllerId, SubjectRef},
+    ids::{ControllerId, MessageId, SubjectRef},
 };
 use harness::{
     database::{Database, wait_for_a_waiter},
@@ -77,6 +77,71 @@ async fn announce(client: &Client, sample: &Sample, oldest: &str) {
     client.execute(&insert, &[&sample.message.0]).await.unwrap();
 }
 
+/// A message of a controller is opened now.
+fn opened(owner: usize, message: MessageId) -> New {
+    New {
+        owner,
+        message,
+        at: chain::storable(Utc::now()),
+        id: Uuid::new_v4(),
+        ordinal: 0,
+        features: Json("{}".into()),
+        verdict: Verdict {
+            class: "human",
+            confidence: 90,
+            reasons: Vec::new(),
+        },
+        duplicate_of: None,
+    }
+}
+
+#[tokio::test]
+async fn batch_is_kept_only_if_consent_changed_under_none_of_its_controllers() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    database
+        .execute(
+            "INSERT INTO controllers (id, name, address, contact, authority)
+             VALUES ('zeta', '', '', '', ''), ('alpha', '', '', '', ''), ('idle', '', '', '', '');
+             INSERT INTO consent_epochs VALUES ('zeta', 2), ('alpha', 3)",
+        )
+        .await;
+    let mut connection = db::connect(database.url()).await.unwrap();
+    let [first, second, third] = [1, 2, 3].map(|number| MessageId(Uuid::from_u128(number)));
+    let rows = [opened(1, first), opened(0, second), opened(1, third)];
+    let mut kept = Vec::new();
+    for epochs in [[2, 2, 0], [1, 3, 0], [2, 3, 1], [2, 3, 0]] {
+        let batch = Batch {
+            controllers: &["zeta", "alpha", "idle"],
+            epochs: &epochs,
+            rules_version: 1,
+            settle: TimeDelta::seconds(60),
+            novelty: Novelty::New,
+        };
+        kept.push(hits::keep(&rows, batch, &mut connection).await.unwrap());
+    }
+
+    assert_eq!(kept, [false, false, false, true]);
+    assert_eq!(database.count("SELECT count(*) FROM hits", &[]).await, 3);
+    let client = database.connect().await;
+    let arrivals = client
+        .query(
+            "SELECT controller_id, message_ids, oldest_at FROM arrivals ORDER BY controller_id",
+            &[],
+        )
+        .await
+        .unwrap();
+    let arrivals: Vec<(String, Vec<Uuid>, DateTime<Utc>)> = arrivals
+        .iter()
+        .map(|row| (row.get(0), row.get(1), row.get(2)))
+        .collect();
+    let expected = [
+        ("alpha".to_owned(), vec![first.0, third.0], rows[0].at),
+        ("zeta".to_owned(), vec![second.0], rows[1].at),
+    ];
+    assert_eq!(arrivals, expected);
+}
+
 #[tokio::test]
 async fn hit_that_waited_for_a_lock_beyond_its_time_is_settled_by_itself() {
     harness::needs!(PostgreSql);
@@ -97,21 +162,8 @@ async fn hit_that_waited_for_a_lock_beyond_its_time_is_settled_by_itself() {
         .await
         .unwrap();
     // Not late yet.
-    let at = chain::storable(Utc::now());
-    let row = New {
-        owner: 0,
-        message: sample.message,
-        at,
-        id: Uuid::new_v4(),
-        ordinal: 0,
-        features: Json("{}".into()),
-        verdict: Verdict {
-            class: "human",
-            confidence: 90,
-            reasons: Vec::new(),
-        },
-        duplicate_of: None,
-    };
+    let row = opened(0, sample.message);
+    let at = row.at;
     let keep = tokio::spawn(async move {
         let batch = Batch {
             controllers: &["example"],

@@ -38,7 +38,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    arrivals (controller_id, due_at, id) {
+    arrivals (due_at, controller_id, id) {
         controller_id -> Text,
         due_at -> Timestamptz,
         id -> Uuid,
