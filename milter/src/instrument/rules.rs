@@ -199,7 +199,7 @@ mod tests {
             "https://x.example/authors/verifying-tokens",
             "https://x.example?code=SUMMER",
             "https://x.example/?token=&login",
-            "https://x.example/a#b?token=x",
+            "https://x.example/a#token",
         ] {
             assert!(rules.judge(url, "Look here").is_ok(), "{url}");
         }
