@@ -7,12 +7,12 @@ mod sensitive;
 mod unsubscribe;
 mod visible;
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
 use common::{address::is_within, config::Controller};
 
 use self::{
-    hosts::{host_of, split_authority},
+    hosts::{host_of, in_ascii, split_authority},
     octets::AT,
     sensitive::is_sensitive,
     unsubscribe::Unsubscribing,
@@ -37,7 +37,7 @@ pub(crate) struct Rules {
 /// A link that may be tracked.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Target {
-    /// The host, in lower case.
+    /// The host as it is written, in lower case.
     pub(crate) host: String,
 }
 
@@ -69,7 +69,10 @@ impl Rules {
             excluded: controller
                 .exclude_links
                 .iter()
-                .map(|host| host.trim().trim_start_matches('.').to_lowercase())
+                .map(|host| {
+                    let host = host.trim().trim_matches('.').to_lowercase();
+                    in_ascii(&host).map_or_else(|| host.clone(), Cow::into_owned)
+                })
                 .collect(),
             list_urls,
             unsubscribing: Unsubscribing::default(),
@@ -96,8 +99,9 @@ impl Rules {
         if classes & AT != 0 {
             return Err(LinkReason::UserInfo);
         }
-        let host = host_of(authority, classes).ok_or(LinkReason::Ambiguous)?;
-        if self.tracking_hosts.contains(&host) {
+        let shown = host_of(authority, classes).ok_or(LinkReason::Ambiguous)?;
+        let host = in_ascii(&shown).ok_or(LinkReason::Ambiguous)?;
+        if self.tracking_hosts.iter().any(|own| *own == host) {
             return Err(LinkReason::Own);
         }
         if self.excluded.iter().any(|entry| is_within(&host, entry)) {
@@ -118,7 +122,7 @@ impl Rules {
         if url.len() > MAX_DESTINATION {
             return Err(LinkReason::TooLong);
         }
-        Ok(Target { host })
+        Ok(Target { host: shown })
     }
 }
 
@@ -175,7 +179,7 @@ mod tests {
     fn rules() -> Rules {
         let mut config = Config::for_testing();
         let controller = config.controllers.first_mut().unwrap();
-        controller.exclude_links = vec!["Bank.example".into()];
+        controller.exclude_links = vec!["Bank.example".into(), "münchen.example".into()];
         let message = Message::parse(
             b"List-Unsubscribe: <mailto:u@x.example>,\r\n <https://lists.example/u\r\n /1>\r\n\r\n",
         );
@@ -215,6 +219,7 @@ mod tests {
             .unwrap()
             .tracking_host();
         let own = format!("https://{host}/l/x");
+        let own_with_dot = format!("https://{host}./l/x");
         let long = format!("https://x.example/{}", "a".repeat(2000));
         let json_web_token = format!("https://x.example/eyJ{}.b.c", "a".repeat(40));
         for (url, text, reason) in [
@@ -230,7 +235,12 @@ mod tests {
             ("https://user:pw@x.example/", "", R::UserInfo),
             (own.as_str(), "", R::Own),
             ("https://track.other.example/l/x", "", R::Own),
+            (own_with_dot.as_str(), "", R::Own),
             ("https://www.bank.example/", "", R::Excluded),
+            ("https://www.bank.example./", "", R::Excluded),
+            ("https://xn--mnchen-3ya.example/", "", R::Excluded),
+            ("https://MÜNCHEN.example/", "", R::Excluded),
+            ("https://ｂａｎｋ.example/", "", R::Excluded),
             ("https://lists.example/u/1", "", R::Unsubscribe),
             ("https://x.example/Unsubscribe?u=1", "", R::Unsubscribe),
             ("https://x.example/x1", "Wypisz się", R::Unsubscribe),
