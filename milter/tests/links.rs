@@ -26,6 +26,10 @@ const BASE: &str = "https://track.example.com";
 
 /// The new body and, for each link in it, the reason for which it was left alone.
 fn edit(raw: &str) -> (String, Vec<Option<LinkReason>>) {
+    edit_with(raw, Links::Both)
+}
+
+fn edit_with(raw: &str, links: Links) -> (String, Vec<Option<LinkReason>>) {
     let mut config = Config::for_testing();
     let controller = config.controllers.first_mut().unwrap();
     controller.exclude_links = vec!["bank.example".to_owned()];
@@ -36,7 +40,7 @@ fn edit(raw: &str) -> (String, Vec<Option<LinkReason>>) {
         language: Language::En,
         message: MessageId(Uuid::from_u128(3)),
         opens: true,
-        links: Links::Both,
+        links,
     };
     let (result, record) = instrument_with_record(&Message::parse(raw.as_bytes()), &plan);
     let body = result
@@ -74,6 +78,15 @@ fn html(content: &str) -> String {
     format!(
         "MIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n\
          <html><body><p>Hello</p>\r\n{content}\r\n</body></html>\r\n"
+    )
+}
+
+/// The same text twice, plain and in HTML.
+fn twins(text: &str, content: &str) -> String {
+    format!(
+        "MIME-Version: 1.0\r\nContent-Type: multipart/alternative; boundary=x\r\n\r\n\
+         --x\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nhttps://sure.example/\r\n{text}\r\n\
+         --x\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p>Hello</p>\r\n{content}\r\n--x--\r\n"
     )
 }
 
@@ -403,5 +416,26 @@ fn marks_of_opt_outs_in_plain_text_go_and_the_url_stays() {
             .filter(|reason| **reason == Some(LinkReason::OptedOut))
             .count(),
         2
+    );
+}
+
+#[test]
+fn links_in_patches_are_left_alone() {
+    let patch = "diff --git a/x b/x\r\n--- a/x\r\n+++ b/x\r\n@@ -1 +1 @@\r\n-See https://x.io/1\r\n+See https://x.io/2";
+
+    let (body, reasons) = edit_with(
+        &twins(patch, "<a href=\"https://x.io/3\">x</a>"),
+        Links::Both,
+    );
+
+    assert!(body.contains(patch), "{body}");
+    assert_eq!(
+        reasons,
+        [
+            Some(LinkReason::NotContent),
+            Some(LinkReason::NotContent),
+            Some(LinkReason::NotContent),
+            None
+        ]
     );
 }

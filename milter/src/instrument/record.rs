@@ -131,7 +131,7 @@ pub enum LinkReason {
     Excluded,
     /// The line would pass 998 octets.
     LineLength,
-    /// In a template, a drawing or the like.
+    /// In a template, a drawing, a patch or the like.
     NotContent,
     /// Not an absolute `http` or `https` URL.
     NotHttp,

@@ -52,6 +52,7 @@ pub(crate) fn plan(
         finder
     };
     let has_shifting_trails = has_ascii_trails(charset);
+    let is_patch = is_patch(&part.text);
     let mut ground = Ground::Text;
     for line in Lines::new(&part.text) {
         let content = line.content;
@@ -62,6 +63,7 @@ pub(crate) fn plan(
             Ground::Text if has_shifting_trails && !content.is_ascii() => {
                 Some(LinkReason::Ambiguous)
             }
+            Ground::Text if is_patch => Some(LinkReason::NotContent),
             Ground::Text => None,
         };
         if content.len() > MAX_LINE || memchr::memmem::find(content, b"://").is_none() {
@@ -145,6 +147,22 @@ impl PlainEdit {
         self.edits.push(range, tracked);
         session.take(ordinal, url, target.host, "")
     }
+}
+
+/// Tells whether a text holds a patch, which must stay as it is to be applied: a line that begins with `diff --git `, or
+/// the lines that name the two files and the place in them.
+fn is_patch(text: &[u8]) -> bool {
+    let begins_line = |at: &usize| *at == 0 || text.get(at - 1) == Some(&b'\n');
+    if memchr::memmem::find_iter(text, b"diff --git ").any(|at| begins_line(&at)) {
+        return true;
+    }
+    memchr::memmem::find_iter(text, b"--- ")
+        .filter(begins_line)
+        .any(|start| {
+            let mut lines = Lines { text, at: start }.skip(1).map(|line| line.content);
+            lines.next().is_some_and(|line| line.starts_with(b"+++ "))
+                && lines.next().is_some_and(|line| line.starts_with(b"@@"))
+        })
 }
 
 /// The mark by which SparkPost's authors opt a URL in plain text out.
@@ -266,7 +284,8 @@ fn delimit(
     if !is_opened || !is_closed || !is_plain_trail(trail) || is_doubtful(url) {
         return Err(LinkReason::Ambiguous);
     }
-    if trail.is_empty() && is_perhaps_wrapped(whole, rest, flowed) {
+    // What follows may be of the URL too, if it goes on: `…/page?` and in the next line `id=5`.
+    if is_perhaps_wrapped(whole, rest, flowed) {
         return Err(LinkReason::Ambiguous);
     }
     Ok(found)
@@ -322,7 +341,17 @@ fn is_doubtful(url: &str) -> bool {
         || url.contains("&quot;")
         || url.contains("&#")
         || url.contains("...")
+        || holds_two(url)
         || !(is_balanced('(', ')') && is_balanced('[', ']') && is_balanced('{', '}'))
+}
+
+/// Tells whether a URL may be two with a comma or a semicolon between them.
+fn holds_two(url: &str) -> bool {
+    let mut parts = url.split([',', ';']).skip(1);
+    parts.any(|part| {
+        let part = part.to_ascii_lowercase();
+        part.starts_with("https://") || part.starts_with("http://")
+    })
 }
 
 /// Tells whether a URL at the end of a line may go on in the next one.
@@ -495,5 +524,49 @@ mod tests {
             );
         }
         assert_eq!(mark("https://x.io/a \nb", None), "<<https://x.io/a>> \nb");
+    }
+
+    #[test]
+    fn punctuation_behind_a_url_may_be_of_it_where_lines_are_wrapped() {
+        for trail in ["?", ")", ".", ",", "\")."] {
+            let flowed = format!("See https://x.io/a{trail} \nb=1 end");
+            assert_eq!(mark(&flowed, Some(DelSp::Yes)), flowed);
+            let long = format!("https://x.io/{}{trail}\nid=5", "a".repeat(60));
+            assert_eq!(mark(&long, None), long);
+        }
+        assert_eq!(
+            mark("See https://x.io/a. \nb=1", None),
+            "See <<https://x.io/a>>. \nb=1"
+        );
+    }
+
+    #[test]
+    fn two_urls_with_a_comma_between_are_left_alone() {
+        for text in [
+            "https://x.io/aaa,https://x.io/bbb",
+            "https://x.io/aaa;HTTP://x.io/bbb",
+        ] {
+            assert_eq!(mark(text, None), text);
+        }
+        let nested = "https://x.io/a?u=https://y.io/";
+        assert_eq!(mark(nested, None), format!("<<{nested}>>"));
+    }
+
+    #[test]
+    fn patches_are_told_from_prose() {
+        for text in [
+            "diff --git a/x b/x\n",
+            "Hello\r\n\r\n--- a/x\r\n+++ b/x\r\n@@ -1 +1 @@\r\n",
+        ] {
+            assert!(is_patch(text.as_bytes()), "{text}");
+        }
+        for text in [
+            "Run diff --git a/x b/x\n",
+            "--- a\n+++ b\n",
+            "--- \nBye\n@@\n",
+            "",
+        ] {
+            assert!(!is_patch(text.as_bytes()), "{text}");
+        }
     }
 }
