@@ -420,6 +420,67 @@ fn marks_of_opt_outs_in_plain_text_go_and_the_url_stays() {
 }
 
 #[test]
+fn what_is_left_alone_in_html_is_left_alone_in_its_twin() {
+    use LinkReason as R;
+
+    for (destination, content, reason) in [
+        (
+            "https://x.io/1",
+            "<a href=\"https+notrack://x.io/1\">here</a>",
+            R::OptedOut,
+        ),
+        (
+            "https://x.io/1",
+            "<a href=\"https://x.io/1\" data-no-track>here</a>",
+            R::OptedOut,
+        ),
+    ] {
+        for links in [Links::Both, Links::Text] {
+            let text = format!("Look: {destination}");
+
+            let (body, reasons) = edit_with(&twins(&text, content), links);
+
+            assert!(body.contains(&text), "{content}: {body}");
+            assert!(reasons.contains(&Some(reason)), "{content} {reasons:?}");
+        }
+    }
+}
+
+#[test]
+fn marks_of_opt_outs_go_whether_or_not_links_are_tracked() {
+    for (written, expected) in [
+        (
+            "<a href=\"https+notrack://x.io/1\" data-no-track>",
+            "<a href=\"https://x.io/1\">",
+        ),
+        (
+            "<a clicktracking=off href=\" https&#43;notrack://x.io/1\" rel='a notrack'>",
+            "<a href=\" https://x.io/1\" rel='a'>",
+        ),
+        (
+            "<a href=\"&#32;https+notrack://x.io/1\">",
+            "<a href=\"&#32;https://x.io/1\">",
+        ),
+        (
+            "<a rel=noopener&#32;notrack href=\"https://x.io/1\">",
+            "<a rel=noopener href=\"https://x.io/1\">",
+        ),
+    ] {
+        for links in [Links::Both, Links::Html, Links::Text, Links::No] {
+            let text = "https+notrack://y.io/ or https://z.io/[[data-msys-clicktrack=\"0\"]]";
+
+            let (body, _) = edit_with(&twins(text, &format!("{written}here</a>")), links);
+
+            assert!(body.contains(expected), "{written}: {body}");
+            assert!(
+                body.contains("https://y.io/ or https://z.io/\r\n"),
+                "{body}"
+            );
+        }
+    }
+}
+
+#[test]
 fn links_in_patches_are_left_alone() {
     let patch = "diff --git a/x b/x\r\n--- a/x\r\n+++ b/x\r\n@@ -1 +1 @@\r\n-See https://x.io/1\r\n+See https://x.io/2";
 

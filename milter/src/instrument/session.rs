@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What the parts of one message share while it is edited: the numbering of links, and what was left alone where.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use common::tracking_url;
 
@@ -26,8 +26,8 @@ pub(crate) struct Session<'a> {
     url: Vec<u8>,
     /// The first link to each destination, so that its twin in plain text gets the same number.
     first: HashMap<String, u16>,
-    /// Destinations that an author opted out in HTML.
-    opted_out: HashSet<String>,
+    /// Destinations that are left alone in HTML for what is seen only there, so that their twins are too.
+    spared: HashMap<String, LinkReason>,
 }
 
 /// How far a session had come, to return to.
@@ -44,18 +44,20 @@ impl<'a> Session<'a> {
             links: 0,
             url: Vec::new(),
             first: HashMap::new(),
-            opted_out: HashSet::new(),
+            spared: HashMap::new(),
         }
     }
 
-    /// Remembers a destination that the author opted out.
-    pub(crate) fn opt_out(&mut self, destination: &str) {
-        self.opted_out.insert(destination.to_owned());
+    /// Remembers a destination that is left alone wherever it occurs, and why.
+    pub(crate) fn spare(&mut self, destination: &str, reason: LinkReason) {
+        if self.plan.links.in_text() && !self.spared.contains_key(destination) {
+            self.spared.insert(destination.to_owned(), reason);
+        }
     }
 
-    /// Tells whether the author opted a destination out.
-    pub(crate) fn is_opted_out(&self, destination: &str) -> bool {
-        self.opted_out.contains(destination)
+    /// Returns the reason for which a destination is left alone wherever it occurs.
+    pub(crate) fn spared(&self, destination: &str) -> Option<LinkReason> {
+        self.spared.get(destination).copied()
     }
 
     /// Returns the number that the next link would get.

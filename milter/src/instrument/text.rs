@@ -51,6 +51,7 @@ pub(crate) fn plan(
         finder.kinds(&[LinkKind::Url]);
         finder
     };
+    let wants_links = session.plan.links.in_text();
     let has_shifting_trails = has_ascii_trails(charset);
     let is_patch = is_patch(&part.text);
     let mut ground = Ground::Text;
@@ -101,6 +102,10 @@ pub(crate) fn plan(
             let Ok(url) = std::str::from_utf8(url) else {
                 continue;
             };
+            if !wants_links {
+                edit.restore_scheme(url, range.start, &mut watch);
+                continue;
+            }
             let record = edit.take(session, part, encoded, url, range, &mut watch);
             edit.links.push(record);
         }
@@ -121,17 +126,13 @@ impl PlainEdit {
         let target = match session.rules.judge(url, "") {
             Ok(target) => target,
             Err(reason) => {
-                if let Some(mark) = rules::opt_out_in_scheme(url) {
-                    let mark = range.start + mark.start..range.start + mark.end;
-                    watch.admit(mark.clone(), 0, None);
-                    self.edits.push(mark, b"");
-                }
+                self.restore_scheme(url, range.start, watch);
                 return left_alone("", "", reason);
             }
         };
         let refuse = |reason| left_alone(&target.host, "", reason);
-        if session.is_opted_out(url) {
-            return refuse(LinkReason::OptedOut);
+        if let Some(reason) = session.spared(url) {
+            return refuse(reason);
         }
         if !part.is_editable(encoded, range.clone()) {
             return refuse(LinkReason::Ambiguous);
@@ -147,6 +148,26 @@ impl PlainEdit {
         self.edits.push(range, tracked);
         session.take(ordinal, url, target.host, "")
     }
+
+    /// Takes the mark of an opt-out out of the scheme of a URL that stands at a place.
+    fn restore_scheme(&mut self, url: &str, place: usize, watch: &mut LineWatch<'_>) {
+        if let Some(mark) = rules::opt_out_in_scheme(url) {
+            let mark = place + mark.start..place + mark.end;
+            watch.admit(mark.clone(), 0, None);
+            self.edits.push(mark, b"");
+        }
+    }
+}
+
+/// Tells whether an author may have opted a URL out.
+pub(crate) fn may_hold_opt_outs(text: &[u8]) -> bool {
+    memchr::memmem::find(text, OPT_OUT_MARK.as_bytes()).is_some()
+        || memchr::memmem::find_iter(text, b"://").any(|end| {
+            let scheme = text.get(..end).unwrap_or_default();
+            scheme
+                .get(scheme.len().saturating_sub(b"+notrack".len())..)
+                .is_some_and(|mark| mark.eq_ignore_ascii_case(b"+notrack"))
+        })
 }
 
 /// Tells whether a text holds a patch, which must stay as it is to be applied: a line that begins with `diff --git `, or

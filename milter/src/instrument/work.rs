@@ -153,7 +153,9 @@ impl<'a> Work<'a> {
                 let plan = html::plan(session, decoded, self.encoded, charset, watch);
                 Some(plan.map(Planned::Html))
             }
-            BodyKind::Plain if session.plan.links.in_text() => {
+            BodyKind::Plain
+                if session.plan.links.in_text() || text::may_hold_opt_outs(&decoded.text) =>
+            {
                 let flowed = self.part.flowed;
                 let plan = text::plan(session, decoded, self.encoded, charset, flowed, watch);
                 Some(Ok(Planned::Plain(plan)))

@@ -5,9 +5,8 @@ use std::ops::Range;
 
 use super::{
     super::{
-        html::{Before, HtmlEdit, destination_of, locate::Anchor, tag},
+        html::{Before, HtmlEdit, destination_of, locate::Anchor, opt_out, tag},
         record::{LinkReason, LinkRecord},
-        rules,
         splice::Edits,
         work::Work,
     },
@@ -69,11 +68,8 @@ fn check_edits(work: &Work<'_>, edit: &HtmlEdit) -> Result<(), Flaw> {
 /// Finds the mark in a scheme by which an author opted a link out.
 fn scheme_mark(anchor: &Anchor, html: &[u8]) -> Option<Range<usize>> {
     let place = &anchor.href.place;
-    let value = html.get(place.clone())?;
-    let lead = value.len() - value.trim_ascii_start().len();
-    let url = std::str::from_utf8(value.get(lead..)?).ok()?;
-    let mark = rules::opt_out_in_scheme(url)?;
-    Some(place.start + lead + mark.start..place.start + lead + mark.end)
+    let mark = opt_out::mark_in(html.get(place.clone())?)?;
+    Some(place.start + mark.start..place.start + mark.end)
 }
 
 /// Checks that the disclosure is one block, and where it stands.
@@ -202,7 +198,7 @@ impl<'a, I: Iterator<Item = (Range<usize>, &'a [u8])>> Look<'a, I> {
 fn is_left_alone(before: &Anchor, old: &[u8], new: &[u8], record: Option<&LinkRecord>) -> bool {
     let place = &before.href.place;
     let value = old.get(place.clone()).unwrap_or_default();
-    let is_opted_out = record.is_some_and(|record| record.skipped == Some(LinkReason::OptedOut));
+    let is_opted_out = record.is_none_or(|record| record.skipped == Some(LinkReason::OptedOut));
     match scheme_mark(before, old).filter(|_| is_opted_out && value.len() != new.len()) {
         Some(mark) => {
             let mut edits = Edits::default();

@@ -4,7 +4,7 @@
 
 mod hidden;
 pub(crate) mod locate;
-mod opt_out;
+pub(crate) mod opt_out;
 mod quotes;
 pub(crate) mod tag;
 mod words;
@@ -85,29 +85,27 @@ pub(crate) fn plan(
         links: Vec::with_capacity(located.anchors.len()),
         is_cramped: false,
     };
-    if session.plan.links.in_html() {
+    let wants_links = session.plan.links.in_html();
+    if wants_links {
         // As in most mail: half as much again as a token, for each link.
         edit.edits.reserve(located.anchors.len(), 200);
-        let mut is_placed = false;
-        for anchor in &located.anchors {
-            if !is_placed && anchor.href.place.start >= place {
-                is_placed = true;
-                admit_disclosure(&mut lines, place, ends_line)?;
-            }
-            let record = edit.take(session, part, encoded, charset, anchor, &mut lines);
-            edit.links.push(record);
-        }
-        if !is_placed {
+    }
+    let mut is_placed = false;
+    for anchor in &located.anchors {
+        if !is_placed && anchor.href.place.start >= place {
+            is_placed = true;
             admit_disclosure(&mut lines, place, ends_line)?;
         }
-    } else {
-        admit_disclosure(&mut lines, place, ends_line)?;
-        for anchor in &located.anchors {
-            // The twin in plain text may still be rewritten, and must know.
-            if !anchor.opt_outs().is_empty() && !anchor.is_quoted {
-                session.opt_out(&destination_of(anchor.href.raw(html)));
-            }
+        if wants_links {
+            let record = edit.take(session, part, encoded, charset, anchor, &mut lines);
+            edit.links.push(record);
+        } else {
+            let destination = destination_of(anchor.href.raw(html));
+            edit.remove_opt_outs(session, html, anchor, &destination, &mut lines);
         }
+    }
+    if !is_placed {
+        admit_disclosure(&mut lines, place, ends_line)?;
     }
     edit.anchors = located.anchors;
     Ok(edit)
@@ -235,14 +233,8 @@ impl HtmlEdit {
         let text = visible_text(&part.text, anchor, charset);
         let target = match session.rules.judge(&destination, &text) {
             Ok(target) => target,
-            Err(LinkReason::OptedOut) if !anchor.is_quoted => {
-                self.restore_scheme(&part.text, anchor, lines);
-                return left_alone("", &text, LinkReason::OptedOut);
-            }
             Err(reason) => {
-                if !anchor.opt_outs().is_empty() && !anchor.is_quoted {
-                    self.remove_opt_outs(session, anchor, &destination, lines);
-                }
+                self.remove_opt_outs(session, &part.text, anchor, &destination, lines);
                 return left_alone("", &text, reason);
             }
         };
@@ -254,8 +246,7 @@ impl HtmlEdit {
         if !anchor.is_content {
             return refuse(LinkReason::NotContent);
         }
-        if !anchor.opt_outs().is_empty() {
-            self.remove_opt_outs(session, anchor, &destination, lines);
+        if self.remove_opt_outs(session, &part.text, anchor, &destination, lines) {
             return refuse(LinkReason::OptedOut);
         }
         if !charset.is_certain(&destination) || !part.is_editable(encoded, place.clone()) {
@@ -275,35 +266,41 @@ impl HtmlEdit {
         session.take(ordinal, &destination, host, &text)
     }
 
-    /// Takes the attributes out that asked for the link to be left alone.
+    /// Takes out what asked for the link to be left alone: attributes, and the mark in the scheme, without which programs
+    /// know it. Returns whether there was anything; what is quoted asks for nothing.
     fn remove_opt_outs(
         &mut self,
         session: &mut Session<'_>,
+        html: &[u8],
         anchor: &Anchor,
         destination: &str,
         lines: &mut LineWatch<'_>,
-    ) {
-        session.opt_out(destination);
-        for (range, rest) in anchor.opt_outs() {
+    ) -> bool {
+        let in_scheme = rules::opt_out_in_scheme(destination);
+        if anchor.is_quoted || (in_scheme.is_none() && anchor.opt_outs().is_empty()) {
+            return false;
+        }
+        let mut places: Vec<(Range<usize>, &str)> = anchor
+            .opt_outs()
+            .iter()
+            .map(|(range, rest)| (range.clone(), rest.as_str()))
+            .collect();
+        let mut destination = Cow::Borrowed(destination);
+        if let Some(mark) = in_scheme {
+            let place = &anchor.href.place;
+            let value = html.get(place.clone()).unwrap_or_default();
+            if let Some(mark) = opt_out::mark_in(value) {
+                places.push((place.start + mark.start..place.start + mark.end, ""));
+            }
+            destination.to_mut().replace_range(mark, "");
+        }
+        session.spare(&destination, LinkReason::OptedOut);
+        places.sort_by_key(|(range, _)| range.start);
+        for (range, rest) in places {
             lines.admit(range.clone(), rest.len(), None);
-            self.edits.push(range.clone(), rest.as_bytes());
+            self.edits.push(range, rest.as_bytes());
         }
-    }
-
-    /// Takes the mark out of a scheme that asked for the link to be left alone; without it no program knows the scheme.
-    fn restore_scheme(&mut self, html: &[u8], anchor: &Anchor, lines: &mut LineWatch<'_>) {
-        let place = &anchor.href.place;
-        let value = html.get(place.clone()).unwrap_or_default();
-        let lead = value.len() - value.trim_ascii_start().len();
-        let mark = std::str::from_utf8(value.trim_ascii_start())
-            .ok()
-            .and_then(rules::opt_out_in_scheme);
-        if let Some(mark) = mark {
-            let start = place.start + lead;
-            let range = start + mark.start..start + mark.end;
-            lines.admit(range.clone(), 0, None);
-            self.edits.push(range, b"");
-        }
+        true
     }
 }
 
