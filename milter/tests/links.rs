@@ -420,10 +420,72 @@ fn marks_of_opt_outs_in_plain_text_go_and_the_url_stays() {
 }
 
 #[test]
+fn words_beside_a_link_tell_that_it_leads_out() {
+    for content in [
+        "<p>To unsubscribe click <a href=\"https://x.io/1\">here</a>.</p>",
+        "<p><a href=\"https://x.io/1\">Click here</a> to <b>unsubscribe</b></p>",
+        "<p>To opt&nbsp;out <span>use <a href=\"https://x.io/1\">this</a></span></p>",
+        "<p>Pour vous d&eacute;sabonner : <a href=\"https://x.io/1\">lien</a></p>",
+        "<a href=\"https://x.io/1\" title=\"Unsubscribe\"><img src=\"cid:1\"></a>",
+        "<a aria-label='Wypisz si\u{119}' href=\"https://x.io/1\">X</a>",
+        "<a href=\"https://x.io/1\"><img src=\"cid:1\" title=\"Unsubscribe\"></a>",
+    ] {
+        let (body, reasons) = edit(&html(content));
+
+        assert!(body.contains(content), "{content}: {body}");
+        assert_eq!(reasons, [Some(LinkReason::Unsubscribe)], "{content}");
+    }
+}
+
+#[test]
+fn words_of_other_lines_and_links_say_nothing() {
+    for content in [
+        "<a href=\"https://x.io/1\">Shop</a> | <a href=\"https://x.io/unsubscribe\">Unsubscribe</a>",
+        "<p>You may unsubscribe.</p><p>See <a href=\"https://x.io/1\">boots</a></p>",
+        "<p>You may unsubscribe. See <a href=\"https://x.io/1\">boots</a></p>",
+        "<p>See <a href=\"https://x.io/1\">boots</a>. You may unsubscribe.</p>",
+        "<p>Unsubscribe <br>See <a href=\"https://x.io/1\">boots</a></p>",
+        "<p class=\"unsubscribe\">See <a class=unsubscribe href=\"https://x.io/1\">boots</a></p>",
+    ] {
+        let (body, _) = edit(&html(content));
+
+        assert_eq!(destinations(&body), ["https://x.io/1"], "{content}");
+    }
+}
+
+#[test]
+fn words_before_a_url_in_plain_text_tell_that_it_leads_out() {
+    for text in [
+        "Unsubscribe: https://x.io/u/9",
+        "Unsubscribe <https://x.io/u/9>",
+        "Wypisz: https://x.io/u/9",
+        "Pour vous DÉSABONNER https://x.io/u/9",
+        "Unsubscribe here:\r\nhttps://x.io/u/9",
+    ] {
+        let (body, reasons) = edit(&plain(text));
+
+        assert!(body.contains(text), "{text}: {body}");
+        assert_eq!(reasons, [None, Some(LinkReason::Unsubscribe)], "{text}");
+    }
+    let (body, _) = edit(&plain("You may unsubscribe. See https://x.io/1 now"));
+    assert_eq!(destinations(&body).last().unwrap(), "https://x.io/1");
+}
+
+#[test]
 fn what_is_left_alone_in_html_is_left_alone_in_its_twin() {
     use LinkReason as R;
 
     for (destination, content, reason) in [
+        (
+            "https://x.io/1",
+            "<a href=\"https://x.io/1\">Unsubscribe</a>",
+            R::Unsubscribe,
+        ),
+        (
+            "https://x.io/1",
+            "<p>To unsubscribe click <a href=\"https://x.io/1\">here</a></p>",
+            R::Unsubscribe,
+        ),
         (
             "https://x.io/1",
             "<a href=\"https+notrack://x.io/1\">here</a>",

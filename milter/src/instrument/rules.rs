@@ -11,6 +11,7 @@ use std::{borrow::Cow, collections::HashSet};
 
 use common::{address::is_within, config::Controller};
 
+pub(crate) use self::unsubscribe::{first_sentence, is_told_around, is_told_by, last_sentence};
 use self::{
     hosts::{host_of, in_ascii, split_authority},
     octets::AT,
@@ -123,6 +124,12 @@ impl Rules {
             return Err(LinkReason::TooLong);
         }
         Ok(Target { host: shown })
+    }
+
+    /// Tells whether words may lead out of a mailing, so that a closer look is worth while: octets in any charset like
+    /// ASCII, entities and all.
+    pub(crate) fn may_lead_out(&mut self, octets: &[u8]) -> bool {
+        self.unsubscribing.may_be_in(&[octets])
     }
 }
 

@@ -54,9 +54,11 @@ pub(crate) fn plan(
     let wants_links = session.plan.links.in_text();
     let has_shifting_trails = has_ascii_trails(charset);
     let is_patch = is_patch(&part.text);
+    let mut before: &[u8] = b"";
     let mut ground = Ground::Text;
     for line in Lines::new(&part.text) {
         let content = line.content;
+        let before = std::mem::replace(&mut before, content);
         ground = ground.after(&line, &part.text, charset);
         let reason = match ground {
             Ground::Quoted | Ground::Rest => Some(LinkReason::Quoted),
@@ -106,7 +108,14 @@ pub(crate) fn plan(
                 edit.restore_scheme(url, range.start, &mut watch);
                 continue;
             }
-            let record = edit.take(session, part, encoded, url, range, &mut watch);
+            let place = range.start - line.start..range.end - line.start;
+            let words = words_for(content, place, before);
+            let record = if session.rules.may_lead_out(words) && leads_out(words, charset) {
+                edit.restore_scheme(url, range.start, &mut watch);
+                left_alone("", "", LinkReason::Unsubscribe)
+            } else {
+                edit.take(session, part, encoded, url, range, &mut watch)
+            };
             edit.links.push(record);
         }
     }
@@ -185,6 +194,38 @@ fn is_patch(text: &[u8]) -> bool {
                 && lines.next().is_some_and(|line| line.starts_with(b"@@"))
         })
 }
+
+/// Returns the words that tell what a URL in a line is for: those before it in the line, or those of the line above, if
+/// that ends in a colon and the URL stands alone. Words before another URL belong to that.
+fn words_for<'a>(line: &'a [u8], url: Range<usize>, above: &'a [u8]) -> &'a [u8] {
+    let is_word = |octet: &u8| octet.is_ascii_alphanumeric() || !octet.is_ascii();
+    let behind = line.get(url.end..).unwrap_or_default();
+    let mut before = line.get(..url.start).unwrap_or_default();
+    if before.eq_ignore_ascii_case(b"<url:") || !before.iter().any(is_word) {
+        let above = above.trim_ascii_end();
+        if behind.iter().any(is_word) || !above.ends_with(b":") {
+            return b"";
+        }
+        before = above;
+    }
+    if let Some(other) = memchr::memmem::rfind(before, b"://") {
+        let after = before.get(other..).unwrap_or_default();
+        let end = after.iter().position(u8::is_ascii_whitespace);
+        before = end.and_then(|end| after.get(end..)).unwrap_or_default();
+    }
+    before
+        .get(before.len().saturating_sub(MAX_WORDS)..)
+        .unwrap_or(before)
+}
+
+/// Tells whether the words before a URL say that it leads out of a mailing; those of an earlier sentence do not.
+fn leads_out(words: &[u8], charset: Charset) -> bool {
+    let (words, _) = charset.encoding.decode_without_bom_handling(words);
+    rules::is_told_by(rules::last_sentence(&words))
+}
+
+/// How much is read of the words before a URL, in octets.
+const MAX_WORDS: usize = 120;
 
 /// The mark by which SparkPost's authors opt a URL in plain text out.
 pub(crate) const OPT_OUT_MARK: &str = "[[data-msys-clicktrack=\"0\"]]";
@@ -588,6 +629,24 @@ mod tests {
             "",
         ] {
             assert!(!is_patch(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
+    fn words_of_a_url_are_those_before_it() {
+        for (line, above, expected) in [
+            ("Unsubscribe: URL", "Above:", "Unsubscribe: "),
+            ("<URL>", "Unsubscribe here:", "Unsubscribe here:"),
+            ("URL to see", "Unsubscribe here:", ""),
+            ("URL", "Unsubscribe here", ""),
+            ("Unsubscribe: https://x.io/ Shop: URL", "", " Shop: "),
+            ("* URL", "Wypisz:", "Wypisz:"),
+        ] {
+            let start = line.find("URL").unwrap();
+
+            let words = words_for(line.as_bytes(), start..start + 3, above.as_bytes());
+
+            assert_eq!(words, expected.as_bytes(), "{line}");
         }
     }
 }

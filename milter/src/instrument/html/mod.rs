@@ -2,6 +2,7 @@
 //! The edit of an HTML part: links get tracked URLs, and the disclosure, with the pixel in it, a place before quoted
 //! text, else before the last end tag of `body`, else at the end.
 
+mod beside;
 mod hidden;
 pub(crate) mod locate;
 pub(crate) mod opt_out;
@@ -100,8 +101,7 @@ pub(crate) fn plan(
             let record = edit.take(session, part, encoded, charset, anchor, &mut lines);
             edit.links.push(record);
         } else {
-            let destination = destination_of(anchor.href.raw(html));
-            edit.remove_opt_outs(session, html, anchor, &destination, &mut lines);
+            edit.pass(session, html, charset, anchor, &mut lines);
         }
     }
     if !is_placed {
@@ -234,6 +234,7 @@ impl HtmlEdit {
         let target = match session.rules.judge(&destination, &text) {
             Ok(target) => target,
             Err(reason) => {
+                spare_twin(session, &destination, reason);
                 self.remove_opt_outs(session, &part.text, anchor, &destination, lines);
                 return left_alone("", &text, reason);
             }
@@ -248,6 +249,10 @@ impl HtmlEdit {
         }
         if self.remove_opt_outs(session, &part.text, anchor, &destination, lines) {
             return refuse(LinkReason::OptedOut);
+        }
+        if beside::leads_out(&mut session.rules, &part.text, anchor, &text, charset) {
+            session.spare(&destination, LinkReason::Unsubscribe);
+            return refuse(LinkReason::Unsubscribe);
         }
         if !charset.is_certain(&destination) || !part.is_editable(encoded, place.clone()) {
             return refuse(LinkReason::Ambiguous);
@@ -264,6 +269,30 @@ impl HtmlEdit {
         }
         self.edits.push(place.clone(), &url);
         session.take(ordinal, &destination, host, &text)
+    }
+
+    /// Looks at a link where none is to be tracked: what asks for it to be left alone is for us, and goes. The twin in
+    /// plain text may still be rewritten.
+    fn pass(
+        &mut self,
+        session: &mut Session<'_>,
+        html: &[u8],
+        charset: Charset,
+        anchor: &Anchor,
+        lines: &mut LineWatch<'_>,
+    ) {
+        let destination = destination_of(anchor.href.raw(html));
+        self.remove_opt_outs(session, html, anchor, &destination, lines);
+        if session.plan.links.in_text() {
+            let text = visible_text(html, anchor, charset);
+            match session.rules.judge(&destination, &text) {
+                Ok(_) if beside::leads_out(&mut session.rules, html, anchor, &text, charset) => {
+                    session.spare(&destination, LinkReason::Unsubscribe);
+                }
+                Ok(_) => {}
+                Err(reason) => spare_twin(session, &destination, reason),
+            }
+        }
     }
 
     /// Takes out what asked for the link to be left alone: attributes, and the mark in the scheme, without which programs
@@ -304,6 +333,13 @@ impl HtmlEdit {
     }
 }
 
+/// Remembers what is left alone for what is seen only here, for the sake of its twin in plain text.
+fn spare_twin(session: &mut Session<'_>, destination: &str, reason: LinkReason) {
+    if matches!(reason, LinkReason::Sensitive | LinkReason::Unsubscribe) {
+        session.spare(destination, reason);
+    }
+}
+
 /// Tells whether there is a picture or visible text; what cannot be read counts as something.
 pub(crate) fn has_content(html: &[u8], charset: Charset) -> bool {
     locate(html, charset.encoding, Wish::Content).is_none_or(|located| located.has_content)
@@ -319,6 +355,11 @@ fn visible_text<'a>(html: &'a [u8], anchor: &Anchor, charset: Charset) -> Cow<'a
         None => content_of(html, anchor.inside),
         Some(place) => Cow::Borrowed(html.get(place).unwrap_or_default()),
     };
+    in_unicode(octets, charset)
+}
+
+/// Decodes character data, entities and all.
+fn in_unicode(octets: Cow<'_, [u8]>, charset: Charset) -> Cow<'_, str> {
     let text = match octets {
         Cow::Borrowed(octets) => charset.encoding.decode_without_bom_handling(octets).0,
         Cow::Owned(octets) => {
