@@ -25,7 +25,7 @@ pub struct Metrics {
     pub logged: Counter,
     /// Hits that were read back from the log and handed to the database.
     pub replayed: Counter,
-    /// Hits that could be kept nowhere.
+    /// Hits that could be kept nowhere, or not be read back.
     pub lost: Counter,
     /// Answers that went out before their hit was known to be safe.
     pub overdue: Counter,
@@ -35,7 +35,7 @@ pub struct Metrics {
     pub log_failing: Counter,
     /// Octets in the local log.
     pub log_octets: Counter,
-    /// Records of the log that could not be read back: the torn end of a file, or damage.
+    /// Files of the log with a torn end, as after a kill.
     pub log_torn: Counter,
     verdicts: [Counter; CLASSES.len()],
     /// Notifications made.
@@ -196,7 +196,7 @@ impl Metrics {
             ("hit_log_torn_total", COUNTER, "Torn ends of local log files", &self.log_torn),
             ("hits_gathering", GAUGE, "Hits that wait for the next batch", &self.gathering),
             ("hits_logged_total", COUNTER, "Hits handed to the local log", &self.logged),
-            ("hits_lost_total", COUNTER, "Hits that could be kept nowhere", &self.lost),
+            ("hits_lost_total", COUNTER, "Hits that could be kept nowhere, or not be read back from the local log", &self.lost),
             ("hits_recorded_total", COUNTER, "Hits recorded", &self.recorded),
             ("hits_replayed_total", COUNTER, "Hits read back from the local log", &self.replayed),
             ("notifications_total", COUNTER, "Notifications made", &self.notified),

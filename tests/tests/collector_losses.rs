@@ -190,6 +190,32 @@ async fn full_log_breaks_no_answer_and_is_counted() {
 }
 
 #[tokio::test]
+async fn log_of_another_release_is_set_aside_and_counted() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database).write();
+    let folder = installation.hit_log();
+    let set_aside = folder.join("0000000000000001.unreadable");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(&set_aside, "set aside before").unwrap();
+    std::fs::write(folder.join("0000000000000001.hits"), "FTHITS2\nrecords").unwrap();
+
+    let collector = installation.start_collector().await;
+    until_replayed(&installation).await;
+
+    let metrics = Visitor::with_agent(MAIL_PROGRAM)
+        .get(&format!("{}/metrics", installation.admin_url()))
+        .await
+        .text();
+    assert!(metrics.contains("fairtrack_hits_lost_total 1\n"));
+    assert!(metrics.contains("fairtrack_hit_log_torn_total 0\n"));
+    assert!(collector.log().to_string().contains("set aside"));
+    let kept = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    assert_eq!(kept("0000000000000001.unreadable"), "set aside before");
+    assert_eq!(kept("0000000000000001.1.unreadable"), "FTHITS2\nrecords");
+}
+
+#[tokio::test]
 async fn hit_that_is_accepted_at_the_second_try_repeats_nothing() {
     harness::needs!(PostgreSql);
     let database = Database::start().await;

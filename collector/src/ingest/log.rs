@@ -148,11 +148,18 @@ impl HitLog {
         Ok(())
     }
 
-    /// Sets a file aside that cannot be read, for somebody to look at.
+    /// Sets a file aside that cannot be read, or not all of it, for somebody to look at.
     pub(super) fn set_aside(&self, path: &Path) {
         let octets = octets_of(path).unwrap_or(0);
+        // Numbers are given again after a restart: what was set aside before is not written over.
+        let aside = (0..u32::MAX)
+            .map(|again| match again {
+                0 => path.with_extension("unreadable"),
+                _ => path.with_extension(format!("{again}.unreadable")),
+            })
+            .find(|aside| !aside.exists());
         // Where not even that works, it is found again at the next start.
-        let _kept = fs::rename(path, path.with_extension("unreadable"));
+        let _kept = aside.map(|aside| fs::rename(path, aside));
         self.shelf.lock().retain(|sealed| sealed != path);
         self.metrics.log_octets.subtract(octets);
     }

@@ -2,14 +2,19 @@
 //! Replay: what waited in the local log goes to the database, oldest first, exactly once.
 //!
 //! A file is deleted after all of it is committed. Where the program dies in between, the file is read again, and what
-//! is in the database already is left as it is: hits are stored by their names.
+//! is in the database already is left as it is: hits are stored by their names. A file that holds what could not be read
+//! is set aside instead, and what is missing is counted as lost.
 
 use std::{path::Path, time::Duration};
 
 use chrono::Utc;
 use common::db::{DbError, hits::Novelty};
 
-use super::{Hit, HitLog, Recorder, record::Session, segment::Records};
+use super::{
+    Hit, HitLog, Recorder,
+    record::Session,
+    segment::{Outcome, Records},
+};
 use crate::metrics::Metrics;
 
 /// Hits that go into one transaction.
@@ -29,8 +34,25 @@ pub async fn replay(log: HitLog, recorder: Recorder, metrics: std::sync::Arc<Met
             continue;
         };
         match replay_file(&path, &recorder, &mut session, &metrics).await {
-            Ok(()) => {
+            Ok(outcome) if outcome.unread > 0 => {
                 pause = FIRST_PAUSE;
+                metrics.lost.add(outcome.unread);
+                tracing::error!(
+                    "\"{}\" holds {} records or more that are damaged or of another release: set aside, the others are recorded",
+                    path.display(),
+                    outcome.unread
+                );
+                log.set_aside(&path);
+            }
+            Ok(outcome) => {
+                pause = FIRST_PAUSE;
+                if outcome.is_torn {
+                    metrics.log_torn.add(1);
+                    tracing::info!(
+                        "\"{}\" ends in a torn record, as after a kill",
+                        path.display()
+                    );
+                }
                 if let Err(error) = log.finish(&path) {
                     tracing::error!(
                         "failed to delete replayed file \"{}\": {error}",
@@ -40,6 +62,7 @@ pub async fn replay(log: HitLog, recorder: Recorder, metrics: std::sync::Arc<Met
                 }
             }
             Err(ReplayError::Read(error)) => {
+                metrics.lost.add(1);
                 tracing::error!("failed to read \"{}\", set aside: {error}", path.display());
                 log.set_aside(&path);
             }
@@ -65,7 +88,7 @@ async fn replay_file(
     recorder: &Recorder,
     session: &mut Option<Session>,
     metrics: &Metrics,
-) -> Result<(), ReplayError> {
+) -> Result<Outcome, ReplayError> {
     let mut records = Records::open(path)?;
     loop {
         let mut batch = Vec::with_capacity(BATCH);
@@ -87,14 +110,7 @@ async fn replay_file(
             .replayed
             .add(u64::try_from(batch.len()).unwrap_or(u64::MAX));
     }
-    if !records.is_whole() {
-        metrics.log_torn.add(1);
-        tracing::info!(
-            "\"{}\" ends in a torn record, as after a kill",
-            path.display()
-        );
-    }
-    Ok(())
+    Ok(records.outcome())
 }
 
 async fn within<T>(step: impl Future<Output = Result<T, DbError>>) -> Result<T, ReplayError> {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! One file of the hit log: a heading, then records, each with its length and a checksum.
 //!
-//! A file is only ever appended to. A program that was killed leaves a torn end: what cannot be read back whole is
-//! recognised by length or checksum, and nothing after it is trusted.
+//! A file is only ever appended to. A program that was killed leaves a torn end, which held no acknowledged hit. Whatever
+//! else cannot be read back, because the disk changed it or another release wrote it, is counted; what stands behind it
+//! is read all the same, since each record is vouched for by its own checksum.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -30,8 +31,18 @@ pub(super) struct Segment {
 /// Reads the records of a file.
 pub(super) struct Records {
     reader: BufReader<File>,
-    /// Whether the end of the file was met in good order.
-    is_whole: bool,
+    /// Whether the heading is that of another format, so that nothing behind it means what it seems to.
+    is_foreign: bool,
+    outcome: Outcome,
+}
+
+/// What was found beside the hits. Final once there are no more of them.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Outcome {
+    /// Whether the file ends inside a heading or a record, as after a kill.
+    pub(super) is_torn: bool,
+    /// Records that could not be read; a damaged stretch, and a file of another format, counts as one.
+    pub(super) unread: u64,
 }
 
 /// Writes a hit down as a record.
@@ -103,84 +114,114 @@ impl Segment {
 impl Records {
     /// Opens a file for reading.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let mut reader = BufReader::new(File::open(path)?);
-        let mut heading = [0; HEADING.len()];
-        let is_known = match reader.read_exact(&mut heading) {
-            Ok(()) => heading == *HEADING,
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => false,
-            Err(error) => return Err(error),
-        };
         let mut records = Self {
-            reader,
-            is_whole: is_known,
+            reader: BufReader::new(File::open(path)?),
+            is_foreign: false,
+            outcome: Outcome::default(),
         };
-        if !is_known {
-            // A heading that was never finished: there is nothing behind it.
-            records.skip_rest()?;
+        let mut heading = [0; HEADING.len()];
+        let filled = records.fill(&mut heading)?;
+        let is_ours = heading
+            .get(..filled)
+            .is_some_and(|begun| HEADING.starts_with(begun));
+        if !is_ours {
+            records.is_foreign = true;
+            records.outcome.unread = 1;
+        } else if filled < HEADING.len() {
+            records.outcome.is_torn = true;
         }
         Ok(records)
     }
 
     /// Returns the next hit; `None` at the end, torn or not.
     pub(super) fn next(&mut self) -> io::Result<Option<Hit>> {
-        let mut length = [0; 4];
-        match self.fill(&mut length)? {
-            Filled::Nothing => return Ok(None),
-            Filled::Part => return self.torn(),
-            Filled::Whole => {}
+        if self.is_foreign {
+            return Ok(None);
         }
-        let length = usize::try_from(u32::from_le_bytes(length)).map_err(io::Error::other)?;
-        if length > LONGEST {
-            return self.torn();
+        // Behind a record that cannot be read, the next one is looked for octet by octet: its length may be what is wrong.
+        let mut fault = None;
+        loop {
+            let (frame, taken) = self.frame()?;
+            match frame {
+                Frame::Cut | Frame::Damaged => {
+                    fault.get_or_insert(frame);
+                    self.reader.seek_relative(1 - taken)?;
+                }
+                Frame::End => {
+                    match fault {
+                        Some(Frame::Cut) => self.outcome.is_torn = true,
+                        Some(_) => self.outcome.unread += 1,
+                        None => {}
+                    }
+                    return Ok(None);
+                }
+                Frame::Whole(payload) => {
+                    self.outcome.unread += u64::from(fault.take().is_some());
+                    match serde_json::from_slice(&payload) {
+                        Ok(hit) => return Ok(Some(hit)),
+                        Err(_unknown_shape) => self.outcome.unread += 1,
+                    }
+                }
+            }
         }
-        let mut expected = [0; CHECK];
+    }
+
+    /// Tells what was found beside the hits.
+    pub(super) fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// Reads a record from where the reader stands, and tells how many octets that took.
+    fn frame(&mut self) -> io::Result<(Frame, i64)> {
+        let mut head = [0; 4 + CHECK];
+        let filled = self.fill(&mut head)?;
+        let mut taken = signed(filled);
+        let [a, b, c, d, expected @ ..] = head;
+        let length = usize::try_from(u32::from_le_bytes([a, b, c, d])).map_err(io::Error::other)?;
+        if filled == 0 {
+            return Ok((Frame::End, taken));
+        }
+        if filled >= 4 && !(1..=LONGEST).contains(&length) {
+            return Ok((Frame::Damaged, taken));
+        }
+        if filled < head.len() {
+            return Ok((Frame::Cut, taken));
+        }
         let mut payload = vec![0; length];
-        if !matches!(self.fill(&mut expected)?, Filled::Whole)
-            || !matches!(self.fill(&mut payload)?, Filled::Whole)
-            || check(&payload) != expected
-        {
-            return self.torn();
-        }
-        match serde_json::from_slice(&payload) {
-            Ok(hit) => Ok(Some(hit)),
-            Err(_unknown_shape) => self.torn(),
-        }
+        let filled = self.fill(&mut payload)?;
+        taken += signed(filled);
+        let frame = if filled < length {
+            Frame::Cut
+        } else if check(&payload) == expected {
+            Frame::Whole(payload)
+        } else {
+            Frame::Damaged
+        };
+        Ok((frame, taken))
     }
 
-    /// Tells whether every record was read, nothing being torn. Meant to be asked at the end.
-    pub(super) fn is_whole(&self) -> bool {
-        self.is_whole
-    }
-
-    fn torn(&mut self) -> io::Result<Option<Hit>> {
-        self.is_whole = false;
-        self.skip_rest()?;
-        Ok(None)
-    }
-
-    fn skip_rest(&mut self) -> io::Result<()> {
-        io::copy(&mut self.reader, &mut io::sink()).map(|_octets| ())
-    }
-
-    fn fill(&mut self, buffer: &mut [u8]) -> io::Result<Filled> {
+    /// Reads as much as there is, and returns how much that was.
+    fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
         while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
             match self.reader.read(rest) {
-                Ok(0) if filled == 0 => return Ok(Filled::Nothing),
-                Ok(0) => return Ok(Filled::Part),
+                Ok(0) => break,
                 Ok(octets) => filled += octets,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(Filled::Whole)
+        Ok(filled)
     }
 }
 
-enum Filled {
-    Nothing,
-    Part,
-    Whole,
+/// What stands at a place of the file.
+enum Frame {
+    /// The file ends inside it.
+    Cut,
+    Damaged,
+    End,
+    Whole(Vec<u8>),
 }
 
 fn check(payload: &[u8]) -> [u8; CHECK] {
@@ -194,6 +235,10 @@ fn check(payload: &[u8]) -> [u8; CHECK] {
 
 fn widen(octets: usize) -> u64 {
     u64::try_from(octets).unwrap_or(u64::MAX)
+}
+
+fn signed(octets: usize) -> i64 {
+    i64::try_from(octets).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -222,13 +267,13 @@ mod tests {
         }
     }
 
-    fn read(path: &Path) -> (Vec<Hit>, bool) {
+    fn read(path: &Path) -> (Vec<Hit>, Outcome) {
         let mut records = Records::open(path).unwrap();
         let mut hits = Vec::new();
         while let Some(hit) = records.next().unwrap() {
             hits.push(hit);
         }
-        (hits, records.is_whole())
+        (hits, records.outcome())
     }
 
     #[test]
@@ -238,12 +283,12 @@ mod tests {
 
         write(&path, &hits);
 
-        assert_eq!(read(&path), (hits, true));
+        assert_eq!(read(&path), (hits, Outcome::default()));
         fs::remove_file(path).unwrap();
     }
 
     #[test]
-    fn file_cut_anywhere_gives_its_whole_records() {
+    fn file_cut_anywhere_gives_its_whole_records_and_counts_nothing_as_unread() {
         let path = scratch("cut");
         let hits = hits(3);
         write(&path, &hits);
@@ -252,35 +297,106 @@ mod tests {
 
         for length in 0..whole.len() {
             fs::write(&path, &whole[..length]).unwrap();
-            let (found, is_whole) = read(&path);
+            let (found, outcome) = read(&path);
             let expected = length.saturating_sub(HEADING.len()) / record;
             assert_eq!(found, hits[..expected], "cut at {length}");
             let is_at_border =
                 length >= HEADING.len() && (length - HEADING.len()).is_multiple_of(record);
-            assert_eq!(is_whole, is_at_border, "cut at {length}");
+            let expected = Outcome {
+                is_torn: !is_at_border,
+                unread: 0,
+            };
+            assert_eq!(outcome, expected, "cut at {length}");
         }
         fs::remove_file(path).unwrap();
     }
 
     #[test]
-    fn changed_octet_is_noticed() {
+    fn damaged_record_costs_itself_alone_and_is_counted() {
         let path = scratch("changed");
+        let hits = hits(3);
+        write(&path, &hits);
+        let whole = fs::read(&path).unwrap();
+        let record = (whole.len() - HEADING.len()) / hits.len();
+
+        for place in HEADING.len()..whole.len() - record {
+            for bits in [1, 0x80] {
+                let mut changed = whole.clone();
+                changed[place] ^= bits;
+                fs::write(&path, &changed).unwrap();
+                let (found, outcome) = read(&path);
+                let mut expected = hits.clone();
+                expected.remove((place - HEADING.len()) / record);
+                assert_eq!(found, expected, "at {place}");
+                let unread = Outcome {
+                    is_torn: false,
+                    unread: 1,
+                };
+                assert_eq!(outcome, unread, "at {place}");
+            }
+        }
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn damaged_end_is_noticed() {
+        let path = scratch("end");
         let hits = hits(2);
         write(&path, &hits);
         let whole = fs::read(&path).unwrap();
         let record = (whole.len() - HEADING.len()) / hits.len();
 
-        for place in HEADING.len()..whole.len() {
+        for place in whole.len() - record..whole.len() {
             let mut changed = whole.clone();
             changed[place] ^= 1;
             fs::write(&path, &changed).unwrap();
-            let (found, is_whole) = read(&path);
-            assert_eq!(
-                found,
-                hits[..(place - HEADING.len()) / record],
+            let (found, outcome) = read(&path);
+            assert_eq!(found, hits[..1], "at {place}");
+            // A length that is too great looks as if the file had been cut.
+            let is_length = place < whole.len() - record + 4;
+            assert!(
+                outcome.unread == 1 || is_length && outcome.is_torn,
                 "at {place}"
             );
-            assert!(!is_whole, "at {place}");
+        }
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn record_of_a_shape_that_is_not_known_costs_itself_alone_and_is_counted() {
+        let path = scratch("shape");
+        let hits = hits(2);
+        write(&path, &hits[..1]);
+        let payload = br#"{"of":"a later release"}"#;
+        let mut records = Vec::from(u32::try_from(payload.len()).unwrap().to_le_bytes());
+        records.extend(check(payload));
+        records.extend(payload);
+        encode(&hits[1], &mut records).unwrap();
+        let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+        file.write_all(&records).unwrap();
+
+        let unread = Outcome {
+            is_torn: false,
+            unread: 1,
+        };
+        assert_eq!(read(&path), (hits, unread));
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn file_of_another_format_is_counted_and_nothing_in_it_is_believed() {
+        let path = scratch("format");
+        write(&path, &hits(2));
+        let mut whole = fs::read(&path).unwrap();
+        whole[6] = b'2';
+
+        for length in [7, 8, whole.len()] {
+            fs::write(&path, &whole[..length]).unwrap();
+            let unread = Outcome {
+                is_torn: false,
+                unread: 1,
+            };
+            assert_eq!(read(&path), (Vec::new(), unread), "{length} octets");
         }
         fs::remove_file(path).unwrap();
     }
