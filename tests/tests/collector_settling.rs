@@ -105,6 +105,29 @@ async fn open_of_a_person_is_counted_and_told_once() {
 }
 
 #[tokio::test]
+async fn hit_of_which_it_is_not_clear_who_made_it_is_counted_apart_until_it_is_withdrawn() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = hasty(&database).write();
+    let sample = Sample::with_consent(&installation, &database).await;
+    let _collector = installation.start_collector().await;
+    let client = database.connect().await;
+    let unclear =
+        "SELECT (unclear_opens * 10 + unclear_clicks)::bigint FROM messages WHERE id = $1";
+
+    let mut visitor = Visitor::with_agent("Fenster/1.0 (somebody's own program)");
+    visitor.get(&sample.pixel()).await;
+    until_settled(&client, 1).await;
+    let counted = database.count(unclear, &[&sample.message.0]).await;
+    let address = format!("{}@elsewhere.example", sample.subject);
+    installation.ctl(&["consent", "withdraw", &address, "--channel", "telephone"]);
+
+    assert_eq!(counted, 10);
+    assert_eq!(counters(&client, &sample).await, (0, 0, 0));
+    assert_eq!(database.count(unclear, &[&sample.message.0]).await, 0);
+}
+
+#[tokio::test]
 async fn sweep_of_a_scanner_is_counted_apart_and_never_told() {
     harness::needs!(PostgreSql);
     let database = Database::start().await;

@@ -133,6 +133,11 @@ pub(super) fn is_person(hit: &Judged) -> bool {
     Class::from_code(&hit.class).is_some_and(Class::is_person)
 }
 
+/// Tells whether it is not clear who made a hit.
+pub(super) fn is_unclear(hit: &Judged) -> bool {
+    hit.class == Class::Unknown.code()
+}
+
 /// Tells whether a hit is a machine's.
 pub(super) fn is_machine(hit: &Judged) -> bool {
     Class::from_code(&hit.class).is_some_and(Class::is_machine)

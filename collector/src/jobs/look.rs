@@ -13,7 +13,7 @@ use common::{
     },
 };
 
-use super::judge::{is_machine, is_person, is_settled};
+use super::judge::{is_machine, is_person, is_settled, is_unclear};
 
 /// A message that is being settled.
 pub(super) struct Look {
@@ -75,6 +75,8 @@ impl Look {
                 opens: 0,
                 clicks: 0,
                 automatic: 0,
+                unclear_opens: 0,
+                unclear_clicks: 0,
                 opened: None,
                 clicked: None,
             },
@@ -87,21 +89,23 @@ impl Look {
             if lost == gained {
                 continue;
             }
-            sum.has_losses |= lost != Difference::default();
+            sum.has_losses |= lost != Contribution::default();
             let hour = new.at.duration_trunc(TimeDelta::hours(1)).unwrap_or(new.at);
             let total = sum.hours.entry(hour).or_default();
-            total.opens += gained.opens - lost.opens;
-            total.clicks += gained.clicks - lost.clicks;
-            total.automatic += gained.automatic - lost.automatic;
-            sum.gain.opens += gained.opens;
-            sum.gain.clicks += gained.clicks;
-            sum.gain.automatic += gained.automatic;
+            total.opens += gained.shown.opens - lost.shown.opens;
+            total.clicks += gained.shown.clicks - lost.shown.clicks;
+            total.automatic += gained.shown.automatic - lost.shown.automatic;
+            sum.gain.opens += gained.shown.opens;
+            sum.gain.clicks += gained.shown.clicks;
+            sum.gain.automatic += gained.shown.automatic;
+            sum.gain.unclear_opens += gained.unclear_opens;
+            sum.gain.unclear_clicks += gained.unclear_clicks;
             // In the order of time.
-            if gained.opens > 0 {
+            if gained.shown.opens > 0 {
                 let first = sum.gain.opened.map_or(new.at, |(first, _)| first);
                 sum.gain.opened = Some((first, new.at));
             }
-            if gained.clicks > 0 {
+            if gained.shown.clicks > 0 {
                 let first = sum.gain.clicked.map_or(new.at, |(first, _)| first);
                 sum.gain.clicked = Some((first, new.at));
             }
@@ -113,6 +117,8 @@ impl Look {
                 opens: 0,
                 clicks: 0,
                 automatic: 0,
+                unclear_opens: 0,
+                unclear_clicks: 0,
                 opened: None,
                 clicked: None,
                 ..sum.gain
@@ -122,12 +128,27 @@ impl Look {
     }
 }
 
-fn contribution(hit: &Judged, is_settled: bool) -> Difference {
+/// What a hit adds to the counters.
+#[derive(Default, PartialEq)]
+struct Contribution {
+    /// To those of its message, and of its hour in the picture.
+    shown: Difference,
+    /// To those of its message alone.
+    unclear_opens: i32,
+    unclear_clicks: i32,
+}
+
+fn contribution(hit: &Judged, is_settled: bool) -> Contribution {
     let one = |counts: bool| i32::from(is_settled && hit.duplicate_of.is_none() && counts);
-    Difference {
-        opens: one(is_person(hit) && hit.kind == Purpose::Open.code()),
-        clicks: one(is_person(hit) && hit.kind == Purpose::Click.code()),
-        automatic: one(is_machine(hit)),
+    let is = |purpose: Purpose| hit.kind == purpose.code();
+    Contribution {
+        shown: Difference {
+            opens: one(is_person(hit) && is(Purpose::Open)),
+            clicks: one(is_person(hit) && is(Purpose::Click)),
+            automatic: one(is_machine(hit)),
+        },
+        unclear_opens: one(is_unclear(hit) && is(Purpose::Open)),
+        unclear_clicks: one(is_unclear(hit) && is(Purpose::Click)),
     }
 }
 
@@ -189,6 +210,18 @@ mod tests {
         assert_eq!((sum.gain.opens, sum.has_losses), (1, false));
         assert_eq!(sum.gain.opened, Some((at(20), at(20))));
         assert_eq!(sum.hours[&at(0)].opens, 1);
+    }
+
+    #[test]
+    fn hit_of_which_it_is_not_clear_who_made_it_is_counted_on_its_message_alone() {
+        let hits = vec![hit(10, "unknown")];
+
+        let sum = look(None, 30, hits.clone(), hits.clone()).sum();
+        let human = look(Some(30), 40, hits, vec![hit(10, "human")]).sum();
+
+        assert_eq!((sum.gain.unclear_opens, sum.gain.opens), (1, 0));
+        assert!(sum.hours.is_empty());
+        assert!(human.has_losses);
     }
 
     #[test]

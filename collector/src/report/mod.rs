@@ -22,24 +22,27 @@ pub enum Status {
     Opened,
     /// Nothing was seen, which does not mean that it was not read.
     Quiet,
+    /// Something was seen, and it is not clear whether a person or a machine did it. For the API that is `automatic` too.
+    Unclear,
     /// It left as it came.
     Untracked,
 }
 
 impl Status {
     /// Every status.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Automatic,
         Self::Clicked,
         Self::Opened,
         Self::Quiet,
+        Self::Unclear,
         Self::Untracked,
     ];
 
     /// Returns the word in the API.
     pub fn code(self) -> &'static str {
         match self {
-            Self::Automatic => "automatic",
+            Self::Automatic | Self::Unclear => "automatic",
             Self::Clicked => "clicked",
             Self::Opened => "opened",
             Self::Quiet => "quiet",
@@ -48,7 +51,8 @@ impl Status {
     }
 }
 
-/// Says in one word what is known about a message: the most that a likely person did, else what machines did.
+/// Says in one word what is known about a message: the most that a likely person did, else that
+/// something was unclear, else what machines did.
 pub fn status(message: &Message) -> Status {
     let is_untouched = message.reason.is_some() || !(message.opens || message.links);
     if is_untouched {
@@ -57,6 +61,8 @@ pub fn status(message: &Message) -> Status {
         Status::Clicked
     } else if message.open_count > 0 {
         Status::Opened
+    } else if message.unclear_opens + message.unclear_clicks > 0 {
+        Status::Unclear
     } else if message.automatic_count > 0 {
         Status::Automatic
     } else {
@@ -100,6 +106,8 @@ mod tests {
             first_click_at: None,
             last_click_at: None,
             automatic_count: automatic,
+            unclear_opens: 0,
+            unclear_clicks: 0,
         }
     }
 
@@ -110,6 +118,27 @@ mod tests {
         assert_eq!(status(&message(1, 0, 9)), Status::Opened);
         assert_eq!(status(&message(0, 1, 0)), Status::Clicked);
         assert_eq!(status(&message(3, 1, 0)), Status::Clicked);
+    }
+
+    #[test]
+    fn message_with_unclear_activity_is_not_said_to_have_none() {
+        let opened = Message {
+            unclear_opens: 1,
+            ..message(0, 0, 0)
+        };
+        let followed = Message {
+            unclear_clicks: 1,
+            ..message(0, 0, 3)
+        };
+        let read = Message {
+            unclear_opens: 1,
+            ..message(1, 0, 0)
+        };
+
+        assert_eq!(status(&opened), Status::Unclear);
+        assert_eq!(status(&followed), Status::Unclear);
+        assert_eq!(status(&read), Status::Opened);
+        assert_eq!(Status::Unclear.code(), "automatic");
     }
 
     #[test]

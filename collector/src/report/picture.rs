@@ -19,7 +19,7 @@ pub struct Day {
 pub struct Share {
     /// Likely people were seen.
     pub least: u32,
-    /// If every message that only machines touched was read as well.
+    /// If every message on which only machines or nobody knows who were seen was read as well.
     pub most: u32,
     pub tracked: i64,
 }
@@ -76,7 +76,7 @@ pub fn share(totals: Totals) -> Option<Share> {
     };
     Some(Share {
         least: percent(totals.people),
-        most: percent(totals.people + totals.machines),
+        most: percent(totals.people + totals.doubtful),
         tracked: totals.tracked,
     })
 }
@@ -156,7 +156,7 @@ mod tests {
             sent: 20,
             tracked: 13,
             people: 4,
-            machines: 3,
+            doubtful: 3,
         };
 
         let share = share(totals).unwrap();

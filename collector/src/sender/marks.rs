@@ -4,7 +4,10 @@
 use chrono::{DateTime, Utc};
 use common::{db::report::Message, reason::SkipReason};
 
-use super::{locale::Locale, texts::Texts};
+use super::{
+    locale::Locale,
+    texts::{self, Texts},
+};
 use crate::report::{Status, status};
 
 /// A message in a list.
@@ -71,6 +74,7 @@ pub(super) fn state(message: &Message, locale: &Locale) -> String {
         Status::Clicked => times(t.clicked, message.click_count),
         Status::Opened => times(t.opened, message.open_count),
         Status::Quiet => t.quiet.into(),
+        Status::Unclear => t.unclear.into(),
         Status::Untracked => t.untracked.into(),
     }
 }
@@ -85,7 +89,8 @@ pub(super) fn reason(message: &Message, texts: &Texts) -> Option<&'static str> {
 pub(super) fn marks(message: &Message, locale: &Locale, now: DateTime<Utc>) -> [Mark; 2] {
     let texts = Texts::of(locale.language);
     let t = &texts.state;
-    let is_untouched = status(message) == Status::Untracked;
+    let status = status(message);
+    let is_untouched = status == Status::Untracked;
     let why = reason(message, texts);
     let open = if is_untouched || !message.opens {
         off("mark off", "closed-off", t.opens_off, why)
@@ -98,6 +103,8 @@ pub(super) fn marks(message: &Message, locale: &Locale, now: DateTime<Utc>) -> [
             last: message.last_open_at,
         };
         yes("mark yes open", "opened", &seen, locale, now)
+    } else if message.unclear_opens > 0 || status == Status::Unclear {
+        unclear(t)
     } else if message.automatic_count > 0 {
         Mark {
             class: "mark auto",
@@ -126,6 +133,8 @@ pub(super) fn marks(message: &Message, locale: &Locale, now: DateTime<Utc>) -> [
             last: message.last_click_at,
         };
         yes("mark yes click", "click", &seen, locale, now)
+    } else if message.unclear_clicks > 0 {
+        unclear(t)
     } else {
         Mark {
             class: "mark",
@@ -168,6 +177,16 @@ fn yes(
         count: (seen.count > 1).then(|| locale.number(seen.count)),
         label: lines.join(". "),
         lines,
+    }
+}
+
+fn unclear(t: &texts::State) -> Mark {
+    Mark {
+        class: "mark auto",
+        icon: "unclear",
+        count: None,
+        label: t.unclear.into(),
+        lines: vec![t.unclear_hint.into()],
     }
 }
 

@@ -187,6 +187,7 @@ fn hint(message: &Message, texts: &Texts) -> &'static str {
         Status::Clicked => t.clicked_hint,
         Status::Opened => t.opened_hint,
         Status::Quiet => t.quiet_hint,
+        Status::Unclear => t.unclear_hint,
         Status::Untracked => reason(message, texts).unwrap_or_default(),
     }
 }

@@ -32,6 +32,9 @@ pub struct Gain {
     pub opens: i32,
     pub clicks: i32,
     pub automatic: i32,
+    /// Of which it is not clear who made them.
+    pub unclear_opens: i32,
+    pub unclear_clicks: i32,
     /// The first and the last of the opens, and of the clicks, by people.
     pub opened: Option<(DateTime<Utc>, DateTime<Utc>)>,
     pub clicked: Option<(DateTime<Utc>, DateTime<Utc>)>,
@@ -62,6 +65,8 @@ pub async fn add(
         .bind::<Array<Nullable<Timestamptz>>, _>(time(|gain| gain.clicked.map(|(first, _)| first)))
         .bind::<Array<Nullable<Timestamptz>>, _>(time(|gain| gain.clicked.map(|(_, last)| last)))
         .bind::<Array<Integer>, _>(number(|gain| gain.automatic))
+        .bind::<Array<Integer>, _>(number(|gain| gain.unclear_opens))
+        .bind::<Array<Integer>, _>(number(|gain| gain.unclear_clicks))
         .prepared()
         .execute(connection)
         .await
@@ -118,21 +123,25 @@ UPDATE messages SET open_count = open_count + new.opens,
     first_open_at = least(first_open_at, new.first_open), last_open_at = greatest(last_open_at, new.last_open),
     click_count = click_count + new.clicks,
     first_click_at = least(first_click_at, new.first_click), last_click_at = greatest(last_click_at, new.last_click),
-    automatic_count = automatic_count + new.automatic, settled_until = greatest(settled_until, new.until)
-FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10)
-    AS new (message_id, until, opens, first_open, last_open, clicks, first_click, last_click, automatic)
+    automatic_count = automatic_count + new.automatic, unclear_opens = messages.unclear_opens + new.unclear_opens,
+    unclear_clicks = messages.unclear_clicks + new.unclear_clicks, settled_until = greatest(settled_until, new.until)
+FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+    AS new (message_id, until, opens, first_open, last_open, clicks, first_click, last_click, automatic, unclear_opens,
+        unclear_clicks)
 WHERE messages.controller_id = $1 AND messages.id = new.message_id";
 
 const RECOUNT: &str = "
 UPDATE messages SET (open_count, first_open_at, last_open_at, click_count, first_click_at, last_click_at,
-    automatic_count) = (
+    automatic_count, unclear_opens, unclear_clicks) = (
     SELECT count(*) FILTER (WHERE is_person AND kind = 'open'),
         min(at) FILTER (WHERE is_person AND kind = 'open'),
         max(at) FILTER (WHERE is_person AND kind = 'open'),
         count(*) FILTER (WHERE is_person AND kind = 'click'),
         min(at) FILTER (WHERE is_person AND kind = 'click'),
         max(at) FILTER (WHERE is_person AND kind = 'click'),
-        count(*) FILTER (WHERE class IN ('machine-prefetch', 'security-scanner', 'link-preview'))
+        count(*) FILTER (WHERE class IN ('machine-prefetch', 'security-scanner', 'link-preview')),
+        count(*) FILTER (WHERE class = 'unknown' AND kind = 'open'),
+        count(*) FILTER (WHERE class = 'unknown' AND kind = 'click')
     FROM hits, LATERAL (SELECT class IN ('human', 'image-proxy-on-open')) AS verdict (is_person)
     WHERE hits.controller_id = $1 AND hits.message_id = messages.id AND settled AND at <= messages.settled_until)
 WHERE controller_id = $1 AND id = ANY ($2)";

@@ -42,6 +42,8 @@ pub struct Message {
     pub first_click_at: Option<DateTime<Utc>>,
     pub last_click_at: Option<DateTime<Utc>>,
     pub automatic_count: i32,
+    pub unclear_opens: i32,
+    pub unclear_clicks: i32,
 }
 
 /// Which messages are wanted.
@@ -105,9 +107,9 @@ pub struct Totals {
     /// Of these, opened or clicked by likely people.
     #[diesel(sql_type = BigInt)]
     pub people: i64,
-    /// Of these, touched by machines only: somebody may have read them behind that.
+    /// Of these, touched by machines only, or by nobody knows whom: somebody may have read them.
     #[diesel(sql_type = BigInt)]
-    pub machines: i64,
+    pub doubtful: i64,
 }
 
 /// Returns messages, the newest first.
@@ -235,7 +237,8 @@ pub async fn totals(
         "SELECT count(*) AS sent, \
          count(*) FILTER (WHERE reason IS NULL AND (opens OR links)) AS tracked, \
          count(*) FILTER (WHERE open_count + click_count > 0) AS people, \
-         count(*) FILTER (WHERE open_count + click_count = 0 AND automatic_count > 0) AS machines \
+         count(*) FILTER (WHERE open_count + click_count = 0 \
+            AND automatic_count + unclear_opens + unclear_clicks > 0) AS doubtful \
          FROM messages WHERE controller_id = $1 AND user_id = $2 AND sent_at >= $3 AND NOT frozen",
     )
     .bind::<diesel::sql_types::Text, _>(controller.as_str())
@@ -300,7 +303,9 @@ fn selection<'a>(controller: &'a ControllerId, user: UserId, wanted: &Wanted) ->
             .filter(is_instrumented)
             .filter(messages::open_count.eq(0))
             .filter(messages::click_count.eq(0))
-            .filter(messages::automatic_count.eq(0)),
+            .filter(messages::automatic_count.eq(0))
+            .filter(messages::unclear_opens.eq(0))
+            .filter(messages::unclear_clicks.eq(0)),
         Some(Filter::Tracked) => query
             .filter(messages::reason.is_null())
             .filter(is_instrumented),

@@ -222,6 +222,8 @@ diesel::table! {
         settled_until -> Nullable<Timestamptz>,
         frozen -> Bool,
         exchanger -> Nullable<Text>,
+        unclear_opens -> Int4,
+        unclear_clicks -> Int4,
     }
 }
 

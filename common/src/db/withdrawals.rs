@@ -220,11 +220,11 @@ FROM hours
 WHERE activity.controller_id = $1 AND activity.user_id = hours.user_id AND activity.hour = hours.hour";
 
 const CLEAR_OPENS: &str = "
-UPDATE messages SET open_count = 0, first_open_at = NULL, last_open_at = NULL
+UPDATE messages SET open_count = 0, first_open_at = NULL, last_open_at = NULL, unclear_opens = 0
 WHERE controller_id = $1 AND id = ANY ($2)";
 
 const CLEAR_CLICKS: &str = "
-UPDATE messages SET click_count = 0, first_click_at = NULL, last_click_at = NULL
+UPDATE messages SET click_count = 0, first_click_at = NULL, last_click_at = NULL, unclear_clicks = 0
 WHERE controller_id = $1 AND id = ANY ($2)";
 
 const RECOUNT_AUTOMATIC: &str = "

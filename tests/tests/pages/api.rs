@@ -175,6 +175,48 @@ async fn filters_and_search_find_what_they_say() {
 }
 
 #[tokio::test]
+async fn message_with_unclear_activity_is_not_said_to_have_none() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database).write();
+    let _collector = installation.start_collector().await;
+    let anna = Account::create(&database, "anna@example.com").await;
+    anna.send(&database, 16).await;
+    let base = installation.url();
+    let list = format!("{base}/api/v1/messages?state=quiet");
+    let before = anna.program().get(&list).await.json();
+    let share = async || {
+        let page = anna.browser().get(&base).await.text();
+        let line = page.lines().find(|line| line.contains("tracked messages."));
+        line.unwrap().to_owned()
+    };
+    let share_before = share().await;
+    let id = before["messages"][0]["id"].as_str().unwrap();
+    let client = database.connect().await;
+    client
+        .execute(
+            "UPDATE messages SET unclear_clicks = 1 WHERE id::text = $1",
+            &[&id],
+        )
+        .await
+        .unwrap();
+
+    let after = anna.program().get(&list).await.json();
+    let url = format!("{base}/api/v1/messages/{id}");
+    let one = anna.program().get(&url).await.json();
+    let page = format!("{base}/messages/{id}");
+    let page = anna.browser().get(&page).await.text();
+
+    let count = |list: &Value| list["messages"].as_array().unwrap().len();
+    assert_eq!((count(&before), count(&after)), (6, 5));
+    assert_eq!(one["status"], "automatic");
+    assert!(page.contains("<strong>Unclear activity</strong>"), "{page}");
+    // 6 of 14 by people, 8 and then 9 with those that may have been read.
+    assert!(share_before.contains("at most 57"), "{share_before}");
+    assert!(share().await.contains("at most 64"));
+}
+
+#[tokio::test]
 async fn table_has_every_message() {
     harness::needs!(PostgreSql);
     let database = Database::start().await;

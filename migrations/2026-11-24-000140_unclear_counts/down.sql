@@ -1,0 +1,2 @@
+ALTER TABLE messages DROP COLUMN unclear_opens;
+ALTER TABLE messages DROP COLUMN unclear_clicks;
