@@ -26,7 +26,8 @@ pub struct Counts {
     pub clicks: i64,
     #[diesel(sql_type = BigInt)]
     pub automatic: i64,
-    /// Verdicts and deliveries that were due before.
+    /// Batches of hits, verdicts and deliveries that were due before. What waits because it is frozen is not overdue, and
+    /// would tell that somebody is.
     #[diesel(sql_type = BigInt)]
     pub overdue: i64,
 }
@@ -63,7 +64,9 @@ pub async fn counts(
     sql_query(
         "SELECT (SELECT count(*) FROM users WHERE controller_id = $1 AND enabled) AS users, \
             m.messages, m.instrumented, a.opens, a.clicks, a.automatic, \
-            (SELECT count(*) FROM settlements WHERE controller_id = $1 AND due_at < $3) \
+            (SELECT count(*) FROM arrivals WHERE controller_id = $1 AND due_at < $3) \
+            + (SELECT count(*) FROM settlements s WHERE controller_id = $1 AND due_at < $3 AND NOT EXISTS (\
+                SELECT FROM messages f WHERE f.controller_id = s.controller_id AND f.id = s.message_id AND f.frozen)) \
             + (SELECT count(*) FROM webhook_deliveries WHERE controller_id = $1 AND next_at < $3) AS overdue \
          FROM (SELECT count(*) AS messages, count(*) FILTER (WHERE opens OR links) AS instrumented \
                FROM messages WHERE controller_id = $1 AND sent_at >= $2) m, \

@@ -6,6 +6,47 @@ use serde_json::Value;
 
 use crate::account::Account;
 
+/// Settling is held up by the table itself, so that what is due stays due.
+#[tokio::test]
+async fn hits_that_nobody_settles_show_and_frozen_ones_do_not() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database)
+        .set("collector.administrators", vec!["boss@example.com"])
+        .write();
+    let _collector = installation.start_collector().await;
+    let anna = Account::create(&database, "anna@example.com").await;
+    let boss = Account::create(&database, "boss@example.com").await;
+    anna.send(&database, 2).await;
+    let is_well = async || {
+        let url = format!("{}/admin", installation.url());
+        let page = boss.browser().get(&url).await.text();
+        page.contains("Everything that is due has been done")
+    };
+
+    let at_first = is_well().await;
+    database
+        .execute(
+            "CREATE FUNCTION stay() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+             CREATE TRIGGER stay BEFORE DELETE ON arrivals FOR EACH ROW EXECUTE FUNCTION stay();
+             INSERT INTO arrivals (controller_id, due_at, oldest_at, message_ids)
+             VALUES ('example', now() - interval '1 hour', now() - interval '2 hours', '{}')",
+        )
+        .await;
+    let with_hits = is_well().await;
+    database
+        .execute(
+            "DROP TRIGGER stay ON arrivals; DELETE FROM arrivals;
+             UPDATE messages SET frozen = true;
+             INSERT INTO settlements (controller_id, message_id, due_at)
+             SELECT controller_id, id, now() - interval '1 hour' FROM messages",
+        )
+        .await;
+    let with_frozen_ones = is_well().await;
+
+    assert_eq!((at_first, with_hits, with_frozen_ones), (true, false, true));
+}
+
 #[tokio::test]
 async fn administrator_sees_counts_and_a_look_is_recorded_and_told() {
     harness::needs!(PostgreSql);
