@@ -13,15 +13,19 @@ use diesel::{
     prelude::*,
     sql_types::{BigInt, Timestamptz, Uuid as SqlUuid},
 };
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncConnection, RunQueryDsl};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    Connection,
+    Connection, consent_events,
     schema::{activity, hits, message_recipients, messages, subjects},
+    withdrawals,
 };
-use crate::ids::{ControllerId, MessageId, UserId};
+use crate::{
+    consent::Purpose,
+    ids::{ControllerId, MessageId, UserId},
+};
 
 /// A message as its sender sees it.
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -274,12 +278,32 @@ pub async fn delete(
     id: MessageId,
     connection: &mut Connection,
 ) -> QueryResult<bool> {
-    let deleted = diesel::delete(messages::table.find((controller.as_str(), id.0)))
-        .filter(messages::user_id.eq(user.0))
-        .filter(messages::frozen.eq(false))
-        .execute(connection)
-        .await?;
-    Ok(deleted > 0)
+    connection
+        .transaction(async |connection| {
+            // In the order in which a withdrawal takes them: the log, then the message.
+            consent_events::lock(controller, connection).await?;
+            let found: Option<Uuid> = messages::table
+                .find((controller.as_str(), id.0))
+                .filter(messages::user_id.eq(user.0))
+                .filter(messages::frozen.eq(false))
+                .select(messages::id)
+                .for_update()
+                .first(connection)
+                .await
+                .optional()?;
+            let Some(found) = found else {
+                return Ok(false);
+            };
+            // Said before the deletion, which would else wait for every other controller's log.
+            consent_events::begin_epoch(controller, connection).await?;
+            // First, so that no picture shows what no withdrawal could take out of it any more.
+            withdrawals::forget(controller, &[found], &Purpose::ALL, connection).await?;
+            let deleted = diesel::delete(messages::table.find((controller.as_str(), found)))
+                .execute(connection)
+                .await?;
+            Ok(deleted > 0)
+        })
+        .await
 }
 
 type Selection<'a> = messages::BoxedQuery<'a, Pg>;

@@ -217,6 +217,38 @@ async fn message_with_unclear_activity_is_not_said_to_have_none() {
 }
 
 #[tokio::test]
+async fn deleted_message_leaves_the_picture() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database).write();
+    let _collector = installation.start_collector().await;
+    let anna = Account::create(&database, "anna@example.com").await;
+    anna.send(&database, 2).await;
+    // What was counted of the hits that the messages have.
+    database
+        .execute(
+            "DELETE FROM activity;
+             INSERT INTO activity (controller_id, user_id, hour, opens, clicks, automatic)
+             SELECT 'example', user_id, date_trunc('hour', at, 'UTC'),
+                count(*) FILTER (WHERE class IN ('human', 'image-proxy-on-open') AND kind = 'open'),
+                count(*) FILTER (WHERE class = 'human' AND kind = 'click'),
+                count(*) FILTER (WHERE class IN ('machine-prefetch', 'security-scanner'))
+             FROM hits JOIN messages ON messages.id = message_id GROUP BY user_id, 3;
+             UPDATE messages SET settled_until = now()",
+        )
+        .await;
+    let shown = "SELECT sum(opens + 10 * clicks + 100 * automatic)::bigint FROM activity";
+    let before = database.count(shown, &[]).await;
+    let id = anna.newest_message(&database).await;
+
+    let url = format!("{}/api/v1/messages/{id}", installation.url());
+    let deleted = anna.program().send_json("DELETE", &url, &json!({})).await;
+
+    assert_eq!(deleted.status, 204);
+    assert_eq!((before, database.count(shown, &[]).await), (624, 312));
+}
+
+#[tokio::test]
 async fn table_has_every_message() {
     harness::needs!(PostgreSql);
     let database = Database::start().await;
