@@ -112,6 +112,11 @@ impl Sample {
         tracking_url::pixel(&self.base, &self.keys, self.message)
     }
 
+    /// Returns the URL of the recipient's page.
+    pub fn choices(&self) -> String {
+        tracking_url::choices(&self.base, &self.keys, self.message)
+    }
+
     /// Returns the URL of a tracked link.
     pub fn link(&self, ordinal: u16, destination: &str) -> String {
         tracking_url::link(&self.base, &self.keys, self.message, ordinal, destination)

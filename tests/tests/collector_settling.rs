@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use collector::auth::secret;
 use harness::{
-    database::Database,
+    database::{Database, wait_for_a_waiter},
     installation::{Builder, Installation},
     samples::Sample,
     web::{MAIL_PROGRAM, Visitor},
@@ -125,6 +125,51 @@ async fn hit_of_which_it_is_not_clear_who_made_it_is_counted_apart_until_it_is_w
     assert_eq!(counted, 10);
     assert_eq!(counters(&client, &sample).await, (0, 0, 0));
     assert_eq!(database.count(unclear, &[&sample.message.0]).await, 0);
+}
+
+/// Settling takes the hours in their order: whoever takes them in another one may wait for it while it waits.
+#[tokio::test]
+async fn withdrawal_takes_the_hours_of_the_picture_in_their_order() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database).write();
+    let sample = Sample::with_consent(&installation, &database).await;
+    let (client, mut settling) = (database.connect().await, database.connect().await);
+    // The last hour first, so that the order in which the rows lie is the wrong one.
+    for statement in [
+        "INSERT INTO activity (controller_id, user_id, hour, opens)
+         SELECT 'example', user_id, date_trunc('hour', now() - n * interval '1 hour', 'UTC'), 1
+         FROM messages, generate_series(1, 20) n WHERE id = $1 ORDER BY n",
+        "INSERT INTO hits SELECT 'example', $1, now() - n * interval '1 hour', gen_random_uuid(), 'open', 0, '{}', 'human',
+            90, '{R50a}', 1, true FROM generate_series(1, 20) n",
+        "UPDATE messages SET settled_until = now(), open_count = 20 WHERE id = $1",
+    ] {
+        client
+            .execute(statement, &[&sample.message.0])
+            .await
+            .unwrap();
+    }
+    let _collector = installation.start_collector().await;
+    let first = settling.transaction().await.unwrap();
+    let lock = "SELECT FROM activity WHERE user_id = $1 ORDER BY hour LIMIT 1 FOR UPDATE";
+    first.execute(lock, &[&sample.user]).await.unwrap();
+
+    let mut visitor = Visitor::new();
+    let (url, fields) = (sample.choices(), [("Tracking-Consent", "Withdraw")]);
+    let withdrawal = visitor.post_form(&url, &fields);
+    let meanwhile = async {
+        wait_for_a_waiter(&client).await;
+        let others = "SELECT FROM activity WHERE user_id = $1 ORDER BY hour OFFSET 1 FOR UPDATE NOWAIT";
+        let free = first.execute(others, &[&sample.user]).await;
+        first.commit().await.unwrap();
+        free
+    };
+    let (answer, free) = tokio::join!(withdrawal, meanwhile);
+
+    assert_eq!(free.unwrap(), 19);
+    assert_eq!(answer.status, 200);
+    let left = "SELECT sum(opens) FROM activity";
+    assert_eq!(database.count(left, &[]).await, 0);
 }
 
 #[tokio::test]

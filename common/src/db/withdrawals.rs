@@ -212,11 +212,15 @@ WITH gone AS (
     -- Those of frozen messages were taken out when they were frozen.
     WHERE gone.settled AND gone.at <= messages.settled_until AND gone.duplicate_of IS NULL AND NOT messages.frozen
     GROUP BY 1, 2
+), locked AS MATERIALIZED (
+    -- In the order in which settling takes them, so that neither waits for the other.
+    SELECT activity.user_id, activity.hour FROM activity JOIN hours USING (user_id, hour)
+    WHERE activity.controller_id = $1 ORDER BY user_id, hour FOR NO KEY UPDATE OF activity
 )
 UPDATE activity SET opens = greatest(0, activity.opens - hours.opens),
     clicks = greatest(0, activity.clicks - hours.clicks),
     automatic = greatest(0, activity.automatic - hours.automatic)
-FROM hours
+FROM hours JOIN locked USING (user_id, hour)
 WHERE activity.controller_id = $1 AND activity.user_id = hours.user_id AND activity.hour = hours.hour";
 
 const CLEAR_OPENS: &str = "
