@@ -147,6 +147,40 @@ async fn retention_deletes_what_is_over_and_nothing_else() {
     assert_eq!(database.count(partitions, &[]).await, before);
 }
 
+/// More than are judged together: the pieces overlap, and each hit is judged and counted once.
+#[tokio::test]
+async fn every_hit_of_a_message_with_very_many_is_judged_again_once() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = Installation::on(&database).write();
+    let sample = Sample::with_consent(&installation, &database).await;
+    let features = json!({"k": "open", "n": "other", "c": "mail-app:thunderbird", "t": 3_600_000});
+    database
+        .connect()
+        .await
+        .execute(
+            "WITH hit AS (INSERT INTO hits SELECT 'example', $1, now() - interval '45 minutes' + n * interval '100 ms',
+                gen_random_uuid(), 'open', 0, $2::text::jsonb, 'security-scanner', 90, '{R60}', 0, true
+                FROM generate_series(1, 4500) n)
+             UPDATE messages SET settled_until = now(), automatic_count = 4500 WHERE id = $1",
+            &[&sample.message.0, &features.to_string()],
+        )
+        .await
+        .unwrap();
+
+    let counted = data(&installation, &["reclassify"]);
+    let applied = data(&installation, &["reclassify", "--apply"]);
+
+    assert_eq!(
+        (&counted["hits"], &applied["hits"]),
+        (&json!(4500), &json!(4500))
+    );
+    let old = "SELECT count(*) FROM hits WHERE rules_version = 0 OR class = 'security-scanner'";
+    assert_eq!(database.count(old, &[]).await, 0);
+    let automatic = "SELECT automatic_count::bigint FROM messages";
+    assert_eq!(database.count(automatic, &[]).await, 0);
+}
+
 #[tokio::test]
 async fn stored_hits_are_judged_again_by_new_rules() {
     harness::needs!(PostgreSql);

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Judging stored hits again after the rules have changed: from the features that were kept, and nothing else.
 //!
-//! Messages are taken page by page, each page in a transaction of its own, so that it may be stopped and run again.
+//! Messages are taken page by page, each page in a transaction of its own, so that it may be stopped and run again. A
+//! message with very many hits is judged piece by piece, as in settling.
 //! Hits that are not settled yet are left to the settling job. Counters follow; nobody is notified.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use common::{
     config::Config,
-    db::{Connection, DbError, Transactions, links, messages, settlements, verdicts},
+    db::{
+        Connection, DbError, Transactions, links, messages,
+        settlements::{self, Claim},
+        verdicts::{self, Judged},
+    },
     ids::ControllerId,
 };
 use serde::Serialize;
@@ -51,7 +56,7 @@ pub struct Change {
 
 /// Messages in one transaction.
 const PAGE: i64 = 200;
-/// Hits of one message that are judged, as in settling.
+/// Hits of one message that are judged together, as in settling.
 const MOST_HITS: i64 = 2000;
 
 /// Judges all settled hits again; `progress` is told how many messages were looked at.
@@ -71,7 +76,7 @@ pub async fn run(
         applied: mode == Mode::Apply,
         ..Report::default()
     };
-    let mut changes: BTreeMap<(String, String), u64> = BTreeMap::new();
+    let mut changes = Changes::new();
     for controller in &config.controllers {
         let mut after = Uuid::nil();
         loop {
@@ -80,21 +85,16 @@ pub async fn run(
                 break;
             };
             after = last;
-            let looks = connection
+            let page = connection
                 .transaction(async |connection| {
                     page(config, &controller.id, &ids, mode, now, connection).await
                 })
                 .await?;
             report.messages += widen(ids.len());
-            report.skipped += widen(ids.len() - looks.claimed);
-            for look in &looks.looks {
-                for (old, new) in look.pairs() {
-                    report.hits += 1;
-                    if old.class != new.class {
-                        let change = (old.class.clone(), new.class.clone());
-                        *changes.entry(change).or_default() += 1;
-                    }
-                }
+            report.skipped += widen(ids.len() - page.claimed);
+            report.hits += page.hits;
+            for (change, hits) in page.changes {
+                *changes.entry(change).or_default() += hits;
             }
             progress(report.messages);
         }
@@ -106,9 +106,38 @@ pub async fn run(
     Ok(report)
 }
 
+/// How many hits went from one class to another.
+type Changes = BTreeMap<(String, String), u64>;
+
+/// What came out of a page.
+#[derive(Default)]
 struct Page {
     claimed: usize,
-    looks: Vec<Look>,
+    hits: u64,
+    changes: Changes,
+}
+
+impl Page {
+    /// Counts what looks found, and writes it down where that is wanted. No message may be among them twice.
+    async fn take(
+        &mut self,
+        controller: &ControllerId,
+        looks: &[Look],
+        mode: Mode,
+        connection: &mut Connection,
+    ) -> Result<(), DbError> {
+        for (old, new) in looks.iter().flat_map(Look::pairs) {
+            self.hits += 1;
+            if old.class != new.class {
+                let change = (old.class.clone(), new.class.clone());
+                *self.changes.entry(change).or_default() += 1;
+            }
+        }
+        if mode == Mode::Apply {
+            settle::write(controller, looks, connection).await?;
+        }
+        Ok(())
+    }
 }
 
 async fn page(
@@ -120,43 +149,112 @@ async fn page(
     connection: &mut Connection,
 ) -> Result<Page, DbError> {
     let claims = settlements::claim(controller, ids, connection).await?;
-    let claimed = claims.len();
+    let mut page = Page {
+        claimed: claims.len(),
+        ..Page::default()
+    };
     let since: Vec<(Uuid, DateTime<Utc>)> = claims
         .iter()
-        .map(|claim| (claim.message.0, claim.sent_at - TimeDelta::days(1)))
+        .map(|claim| (claim.message.0, first(claim)))
         .collect();
     let hits = verdicts::of_messages(controller, &since, now, MOST_HITS, connection).await?;
-    let mut by_message = settle::in_order(hits, claimed);
+    let mut by_message = settle::in_order(hits, claims.len());
     let followed = by_message
         .iter()
         .filter(|(_, hits)| judge::links_of(hits) >= judge::FEWEST_SWEPT);
     let followed: Vec<Uuid> = followed.map(|(message, _)| *message).collect();
     let links = links::numbers(controller, &followed, connection).await?;
-    let looks: Vec<Look> = claims
-        .into_iter()
-        .filter_map(|claim| {
-            let mut before = by_message.remove(&claim.message.0)?;
-            before.retain(|hit| is_settled(hit, claim.settled_until));
-            let after = judge::again(
-                &before,
-                claim.settled_until,
-                &judge::About::new(&claim, &links),
-                &config.classify,
-                Whose::All,
-                now,
-            );
-            Some(Look {
-                until: claim.settled_until,
-                claim,
-                before,
-                after,
-            })
-        })
-        .collect();
-    if mode == Mode::Apply {
-        settle::write(controller, &looks, connection).await?;
+    let mut looks = Vec::with_capacity(claims.len());
+    let mut full = Vec::new();
+    for claim in claims {
+        let Some(mut before) = by_message.remove(&claim.message.0) else {
+            continue;
+        };
+        if is_full(before.len()) {
+            full.push(claim);
+            continue;
+        }
+        before.retain(|hit| is_settled(hit, claim.settled_until));
+        looks.push(look(claim, &links, before, Whose::All, config, now));
     }
-    Ok(Page { claimed, looks })
+    page.take(controller, &looks, mode, connection).await?;
+    for claim in full {
+        pieces(config, controller, &claim, mode, now, &mut page, connection).await?;
+    }
+    Ok(page)
+}
+
+/// Judges a message with very many hits, one piece after another, so that no more than one is in memory.
+async fn pieces(
+    config: &Config,
+    controller: &ControllerId,
+    claim: &Claim,
+    mode: Mode,
+    now: DateTime<Utc>,
+    page: &mut Page,
+    connection: &mut Connection,
+) -> Result<(), DbError> {
+    let message = claim.message;
+    let context = judge::NEIGHBOURS.try_into().unwrap_or(i64::MAX);
+    let links = links::numbers(controller, &[message.0], connection).await?;
+    let mut next = Some(first(claim));
+    while let Some(from) = next {
+        let mut before =
+            verdicts::piece(controller, message, from, MOST_HITS, context, connection).await?;
+        // The last of them are judged in the next piece, where what follows them is known.
+        let last = before.iter().rev().nth(judge::NEIGHBOURS);
+        let is_full = is_full(before.iter().filter(|hit| hit.at >= from).count());
+        let last = last.map(|hit| hit.at).filter(|_| is_full);
+        before.retain(|hit| is_settled(hit, claim.settled_until));
+        let mut look = look(
+            claim.clone(),
+            &links,
+            before,
+            Whose::Since(from),
+            config,
+            now,
+        );
+        if let Some(last) = last {
+            let judged = look.before.partition_point(|hit| hit.at <= last);
+            look.before.truncate(judged);
+            look.after.truncate(judged);
+        }
+        // What is there for the sake of the others was counted with the piece before.
+        let context = look.before.partition_point(|hit| hit.at < from);
+        look.before.drain(..context);
+        look.after.drain(..context);
+        page.take(controller, &[look], mode, connection).await?;
+        next = last.map(|last| last + TimeDelta::microseconds(1));
+    }
+    Ok(())
+}
+
+fn look(
+    claim: Claim,
+    links: &HashMap<Uuid, i64>,
+    before: Vec<Judged>,
+    whose: Whose,
+    config: &Config,
+    now: DateTime<Utc>,
+) -> Look {
+    let about = judge::About::new(&claim, links);
+    let until = claim.settled_until;
+    let after = judge::again(&before, until, &about, &config.classify, whose, now);
+    Look {
+        claim,
+        until,
+        before,
+        after,
+    }
+}
+
+/// Returns the moment before which a message has no hits.
+fn first(claim: &Claim) -> DateTime<Utc> {
+    claim.sent_at - TimeDelta::days(1)
+}
+
+fn is_full(hits: usize) -> bool {
+    i64::try_from(hits).is_ok_and(|hits| hits >= MOST_HITS)
 }
 
 fn widen(count: usize) -> u64 {
