@@ -127,6 +127,33 @@ async fn hit_of_which_it_is_not_clear_who_made_it_is_counted_apart_until_it_is_w
     assert_eq!(database.count(unclear, &[&sample.message.0]).await, 0);
 }
 
+/// Somebody else is about to notify the same user and has a number already: whoever saw a higher one first would miss it.
+#[tokio::test]
+async fn numbers_of_notifications_appear_in_their_order() {
+    harness::needs!(PostgreSql);
+    let database = Database::start().await;
+    let installation = hasty(&database).write();
+    let sample = Sample::with_consent(&installation, &database).await;
+    let _collector = installation.start_collector().await;
+    let (client, mut other) = (database.connect().await, database.connect().await);
+    let first = other.transaction().await.unwrap();
+    let said = "WITH held AS MATERIALIZED (
+            SELECT pg_advisory_xact_lock(hashtextextended('notifications|example|' || $1::uuid, 0)) AS lock)
+        INSERT INTO notifications (controller_id, user_id, kind, detail, at)
+        SELECT 'example', $1, 'warning', 'first', now() FROM held";
+    first.execute(said, &[&sample.user]).await.unwrap();
+
+    let mut visitor = Visitor::with_agent(MAIL_PROGRAM);
+    visitor.get(&sample.pixel()).await;
+    wait_for_a_waiter(&client).await;
+    let before = told(&client).await;
+    first.commit().await.unwrap();
+    until_settled(&client, 1).await;
+
+    assert_eq!(before, Vec::<String>::new());
+    assert_eq!(told(&client).await, ["warning", "first-open"]);
+}
+
 /// Settling takes the hours in their order: whoever takes them in another one may wait for it while it waits.
 #[tokio::test]
 async fn withdrawal_takes_the_hours_of_the_picture_in_their_order() {

@@ -37,7 +37,8 @@ const LIFE: Duration = Duration::from_secs(15 * 60);
 const PULSE: Duration = Duration::from_secs(15);
 /// The most that a client gets that comes back after a long time.
 const MISSED: i64 = 200;
-/// Numbers are given before they are committed: a lower one may appear after a higher one. So far back we look again.
+/// The release before gives numbers without waiting for those given before: while it is still running, a lower one may
+/// appear after a higher one. So far back we look again.
 const OVERLAP: i64 = 50;
 
 struct Feed {

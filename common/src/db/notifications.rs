@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `notifications`, as they are made. Whoever listens is told at commit, by a trigger.
+//!
+//! Design note: readers go on from the last number that they saw, but numbers are given before the commit. So whoever is
+//! about to notify a user takes that user's lock first and has it until the commit: of two transactions, the one with
+//! the higher numbers is committed last, and nobody who has seen them has missed a lower one.
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::{QueryResult, prelude::*};
+use diesel::{
+    QueryResult,
+    prelude::*,
+    sql_types::{Array, Text, Uuid as SqlUuid},
+};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -21,12 +29,14 @@ pub struct New {
     pub at: DateTime<Utc>,
 }
 
-/// Adds notifications, each about a message of a user.
+/// Adds notifications, each about a message of a user. Belongs into a transaction.
 pub async fn insert(
     controller: &ControllerId,
     new: &[(UserId, MessageId, New)],
     connection: &mut Connection,
 ) -> QueryResult<usize> {
+    let users: Vec<Uuid> = new.iter().map(|(user, ..)| user.0).collect();
+    lock_numbers(controller, &users, connection).await?;
     let rows: Vec<_> = new
         .iter()
         .map(|(user, message, new)| {
@@ -45,6 +55,27 @@ pub async fn insert(
         .execute(connection)
         .await
 }
+
+/// Keeps others from notifying these users until the transaction ends. Belongs before the insertion, and into the
+/// transaction that makes it.
+pub(super) async fn lock_numbers(
+    controller: &ControllerId,
+    users: &[Uuid],
+    connection: &mut Connection,
+) -> QueryResult<()> {
+    diesel::sql_query(LOCK_NUMBERS)
+        .bind::<Text, _>(controller.as_str())
+        .bind::<Array<SqlUuid>, _>(users)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+// Always in the same order, so that two transactions that notify several users never wait for each other.
+const LOCK_NUMBERS: &str = "
+SELECT pg_advisory_xact_lock(key) FROM (
+    SELECT DISTINCT hashtextextended('notifications|' || $1 || '|' || id, 0) AS key
+    FROM unnest($2) AS id ORDER BY key) AS ordered";
 
 /// What was told about a message: kinds and times, in order.
 pub type Told = Vec<(String, DateTime<Utc>)>;

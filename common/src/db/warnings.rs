@@ -5,10 +5,10 @@ use chrono::{DateTime, Utc};
 use diesel::{QueryResult, prelude::*};
 use diesel_async::RunQueryDsl;
 
-use super::{Connection, messages::NewMessage, schema::notifications};
+use super::{Connection, messages::NewMessage, notifications::lock_numbers, schema::notifications};
 use crate::ids::{ControllerId, UserId};
 
-/// Tells the author of a message something about it, each text a notification of its own.
+/// Tells the author of a message something about it, each text a notification of its own. Belongs into a transaction.
 pub async fn insert(
     message: &NewMessage,
     warnings: &[String],
@@ -28,6 +28,8 @@ pub async fn insert(
         })
         .collect();
     if !rows.is_empty() {
+        let user = [message.user.0];
+        lock_numbers(&message.controller, &user, connection).await?;
         diesel::insert_into(notifications::table)
             .values(&rows)
             .execute(connection)
@@ -36,7 +38,7 @@ pub async fn insert(
     Ok(())
 }
 
-/// Tells a user something that is about no message.
+/// Tells a user something that is about no message. Belongs into a transaction.
 pub async fn tell(
     controller: &ControllerId,
     user: UserId,
@@ -44,6 +46,7 @@ pub async fn tell(
     at: DateTime<Utc>,
     connection: &mut Connection,
 ) -> QueryResult<usize> {
+    lock_numbers(controller, &[user.0], connection).await?;
     diesel::insert_into(notifications::table)
         .values((
             notifications::controller_id.eq(controller.as_str()),

@@ -8,7 +8,7 @@ use diesel::{
     sql_query,
     sql_types::{Nullable, Text, Timestamptz, Uuid as SqlUuid},
 };
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncConnection, RunQueryDsl};
 use uuid::Uuid;
 
 use super::{Connection, schema::webhooks, warnings};
@@ -184,18 +184,22 @@ pub async fn disable(
     now: DateTime<Utc>,
     connection: &mut Connection,
 ) -> QueryResult<()> {
-    let changed =
-        diesel::update(webhooks::table.find((&webhook.controller_id, webhook.user_id, webhook.id)))
-            .filter(webhooks::disabled_at.is_null())
-            .set(webhooks::disabled_at.eq(now))
-            .execute(connection)
-            .await?;
-    if changed > 0 {
-        let (controller, user) = (
-            ControllerId(webhook.controller_id.clone()),
-            UserId(webhook.user_id),
-        );
-        warnings::tell(&controller, user, warning, now, connection).await?;
-    }
-    Ok(())
+    let key = (&webhook.controller_id, webhook.user_id, webhook.id);
+    connection
+        .transaction(async |connection| {
+            let changed = diesel::update(webhooks::table.find(key))
+                .filter(webhooks::disabled_at.is_null())
+                .set(webhooks::disabled_at.eq(now))
+                .execute(connection)
+                .await?;
+            if changed > 0 {
+                let (controller, user) = (
+                    ControllerId(webhook.controller_id.clone()),
+                    UserId(webhook.user_id),
+                );
+                warnings::tell(&controller, user, warning, now, connection).await?;
+            }
+            Ok(())
+        })
+        .await
 }
