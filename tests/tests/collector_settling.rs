@@ -186,7 +186,8 @@ async fn withdrawal_takes_the_hours_of_the_picture_in_their_order() {
     let withdrawal = visitor.post_form(&url, &fields);
     let meanwhile = async {
         wait_for_a_waiter(&client).await;
-        let others = "SELECT FROM activity WHERE user_id = $1 ORDER BY hour OFFSET 1 FOR UPDATE NOWAIT";
+        let others =
+            "SELECT FROM activity WHERE user_id = $1 ORDER BY hour OFFSET 1 FOR UPDATE NOWAIT";
         let free = first.execute(others, &[&sample.user]).await;
         first.commit().await.unwrap();
         free

@@ -46,6 +46,33 @@ pub fn attempt_value(request: &HttpRequest, controllers: &[&Controller]) -> Opti
     Some(request.cookie(name)?.value().to_owned())
 }
 
+/// Makes the cookie that says that a browser has just signed out here, and so may be sent to sign out of the provider.
+/// Not sent along by anything on other sites, not even by their links and images.
+pub fn left_cookie(controller: &Controller) -> Cookie<'static> {
+    let age = Duration::minutes(COOKIE_MINUTES);
+    left(controller, "1".into(), age)
+}
+
+/// Makes the cookie that takes its place once the browser has been sent there.
+pub fn end_left_cookie(controller: &Controller) -> Cookie<'static> {
+    left(controller, String::new(), Duration::ZERO)
+}
+
+/// Tells whether a browser has just signed out.
+pub fn has_left(request: &HttpRequest, controllers: &[&Controller]) -> bool {
+    let is_secure = controllers.iter().any(|controller| is_secure(controller));
+    request
+        .cookie(left_name(is_secure))
+        .is_some_and(|cookie| !cookie.value().is_empty())
+}
+
+fn left(controller: &Controller, value: String, age: Duration) -> Cookie<'static> {
+    let name = left_name(is_secure(controller));
+    let mut cookie = cookie(name, controller, value, age);
+    cookie.set_same_site(SameSite::Strict);
+    cookie
+}
+
 fn cookie(
     name: &'static str,
     controller: &Controller,
@@ -78,6 +105,14 @@ fn attempt_name(is_secure: bool) -> &'static str {
         "__Host-fairtrack-oidc"
     } else {
         "fairtrack-oidc"
+    }
+}
+
+fn left_name(is_secure: bool) -> &'static str {
+    if is_secure {
+        "__Host-fairtrack-left"
+    } else {
+        "fairtrack-left"
     }
 }
 

@@ -17,8 +17,8 @@ mod site;
 pub(crate) use self::site::language_of;
 pub use self::{
     cookie::{
-        attempt_cookie, attempt_value, end_attempt_cookie, end_cookie, session_cookie,
-        session_secret,
+        attempt_cookie, attempt_value, end_attempt_cookie, end_cookie, end_left_cookie, has_left,
+        left_cookie, session_cookie, session_secret,
     },
     current_user::{Credential, CurrentUser},
     form::{CheckedForm, Nothing, OwnForm},

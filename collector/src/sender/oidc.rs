@@ -12,8 +12,8 @@ use common::{address::Address, config::Controller};
 use super::sign_in::{Stage, Step, Wanted, is_too_often, page, safe};
 use crate::{
     auth::{
-        Visitor, attempt_cookie, attempt_value, controllers_at, end_attempt_cookie, session_cookie,
-        session_secret,
+        Visitor, attempt_cookie, attempt_value, controllers_at, end_attempt_cookie,
+        end_left_cookie, has_left, session_cookie, session_secret,
         sign_in::{Begun, enter},
     },
     failure::Failure,
@@ -99,22 +99,28 @@ pub async fn come_back(
     }
 }
 
-/// `GET /sign-in/oidc/leave`: sends a browser that has signed out here to where it signs out of the provider.
+/// `GET /sign-in/oidc/leave`: sends a browser that has just signed out here to where it signs out of the provider.
+/// Any other goes to the door: else an image on somebody's page could sign people out.
 ///
 /// # Errors
 ///
 /// Fails where users do not sign in so.
 pub async fn leave(request: HttpRequest, state: Data<State>) -> Result<HttpResponse, Failure> {
     let provider = state.oidc.as_ref().ok_or(Failure::NotFound)?;
-    let base = controller(&request, &state)?.base_url();
-    match provider.sign_out_url(&format!("{base}/sign-in")).await {
-        Ok(Some(url)) => Ok(see(url)),
-        Ok(None) => Ok(see("/sign-in")),
+    if !has_left(&request, &controllers_at(&request, &state)) {
+        return Ok(see("/sign-in"));
+    }
+    let controller = controller(&request, &state)?;
+    let base = controller.base_url();
+    let away = match provider.sign_out_url(&format!("{base}/sign-in")).await {
+        Ok(Some(url)) => see(url),
+        Ok(None) => see("/sign-in"),
         Err(error) => {
             tracing::warn!("nobody could be sent to the provider to sign out: {error}");
-            Ok(see("/sign-in"))
+            see("/sign-in")
         }
-    }
+    };
+    with(away, &end_left_cookie(controller))
 }
 
 /// What goes with an attempt, with its own strings.

@@ -20,7 +20,7 @@ use super::texts::{self, Texts};
 use crate::{
     auth::{
         CheckedForm, Credential, CurrentUser, Nothing, OwnForm, Visitor, controllers_at,
-        end_cookie, secret, session_cookie, session_secret,
+        end_cookie, has_left, left_cookie, secret, session_cookie, session_secret,
         sign_in::{LINK_MINUTES, begin, mail_link},
     },
     failure::Failure,
@@ -45,7 +45,7 @@ pub(super) enum Stage {
     Confirm { token: String },
     Dead,
     Portal,
-    Provider { start: String },
+    Provider { start: String, has_left: bool },
     Refused,
     Sent { text: String },
 }
@@ -77,6 +77,7 @@ pub struct Used {
 ///
 /// Fails if the page cannot be rendered.
 pub async fn show(
+    request: HttpRequest,
     state: Data<State>,
     visitor: Visitor,
     wanted: Query<Wanted>,
@@ -89,6 +90,7 @@ pub async fn show(
         (SignIn::Header(_), _) => Stage::Portal,
         (SignIn::Oidc, _) => Stage::Provider {
             start: start(&wanted.next),
+            has_left: has_left(&request, &controllers_at(&request, &state)),
         },
         (SignIn::Mail, None) => Stage::Ask,
         (SignIn::Mail, Some(_)) => sent(&visitor),
@@ -194,7 +196,7 @@ pub async fn leave(
         let controller = [current.controller_id().as_str()];
         sessions::delete(&controller, token_hash, &mut connection).await?;
     }
-    left(&current.controller)
+    left(&current.controller, &state)
 }
 
 /// `POST /sign-out/everywhere`: ends all sessions of the user.
@@ -209,7 +211,7 @@ pub async fn leave_everywhere(
     let current = form.current;
     let mut connection = state.db.get().await?;
     sessions::delete_all(current.controller_id(), current.id(), &mut connection).await?;
-    left(&current.controller)
+    left(&current.controller, &state)
 }
 
 /// What is counted of signing in, each by itself.
@@ -229,11 +231,17 @@ pub(super) fn is_too_often(request: &HttpRequest, state: &State, step: Step) -> 
     LIMIT.count((step, client), allowed, Instant::now()).is_over
 }
 
-fn left(controller: &Controller) -> Result<HttpResponse, Failure> {
+fn left(controller: &Controller, state: &State) -> Result<HttpResponse, Failure> {
     let mut answer = see("/sign-in");
+    let refused = |_invalid| Failure::Internal("a session cookie was refused");
     answer
         .add_cookie(&end_cookie(controller))
-        .map_err(|_invalid| Failure::Internal("a session cookie was refused"))?;
+        .map_err(refused)?;
+    if state.oidc.is_some() {
+        answer
+            .add_cookie(&left_cookie(controller))
+            .map_err(refused)?;
+    }
     Ok(answer)
 }
 

@@ -118,7 +118,11 @@ async fn provider_signs_in_and_out() {
         let left = browser
             .post_form(&door.url("/sign-out"), &[("csrf", csrf)])
             .await;
-        let away = browser.get(&door.url("/sign-in/oidc/leave")).await;
+        let leave = door.url("/sign-in/oidc/leave");
+        let by_image = Visitor::new().get(&leave).await;
+        let offered = browser.get(&door.url("/sign-in")).await;
+        let away = browser.get(&leave).await;
+        let again = browser.get(&leave).await;
 
         assert!(page.text().contains("href=\"/sign-in/oidc/start?next="));
         assert_eq!(entered.status, 303, "{}\n{}", entered.text(), door.log());
@@ -129,6 +133,12 @@ async fn provider_signs_in_and_out() {
         let away = away.location().unwrap();
         assert!(away.as_str().starts_with(&door.provider.issuer()));
         assert!(away.query().unwrap().contains("post_logout_redirect_uri="));
+        // Only who has just signed out here is sent there, and once.
+        assert!(offered.text().contains("/sign-in/oidc/leave"));
+        assert!(!page.text().contains("/sign-in/oidc/leave"));
+        for other in [by_image, again] {
+            assert_eq!(other.location().unwrap().as_str(), door.url("/sign-in"));
+        }
         // Nobody is mailed a link where the provider decides.
         let asked = [("address", "anna@example.com")];
         let answer = Visitor::new()
