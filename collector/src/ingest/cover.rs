@@ -5,9 +5,9 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use common::{
-    consent::{Purpose, Rule, Standing, decide},
+    consent::{Purpose, Rule, Standing, State, decide},
     db::recordings::Recording,
-    ids::SubjectRef,
+    ids::{SubjectRef, UserId},
 };
 
 use crate::metrics::Dropped;
@@ -21,8 +21,9 @@ pub(crate) struct Facts<'a> {
 
 /// Decides whether a hit at a time may be kept now.
 ///
-/// Consent must have covered it when it happened, and cover it still: a hit that waited in the log is neither kept
-/// after a withdrawal nor brought in by a later grant.
+/// Consent must have covered it when it happened, and ever since: a hit that waited in the log is neither kept after a
+/// withdrawal, though a yes followed it, nor brought in by a later grant. A freeze that was lifted meanwhile does not
+/// count: what was recorded before a freeze is there again after it.
 ///
 /// # Errors
 ///
@@ -48,7 +49,7 @@ pub(crate) fn check(
         facts.standings.get(recipient).is_some_and(|standing| {
             [at, now].into_iter().all(|when| {
                 decide(standing, purpose, recording.sender, &facts.rule, when).is_allowed()
-            })
+            }) && !was_taken_back(standing, purpose, recording.sender, at, now)
         })
     };
     // Of a message whose recipients were all erased nothing is kept.
@@ -58,12 +59,29 @@ pub(crate) fn check(
     Ok(())
 }
 
+/// Tells whether a statement between the two moments deleted what had been recorded until then.
+fn was_taken_back(
+    standing: &Standing,
+    purpose: Purpose,
+    sender: UserId,
+    at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> bool {
+    standing.events.iter().any(|event| {
+        event.purpose == purpose
+            && event.scope.covers(sender)
+            && (event.state.is_negative() || event.state == State::Invalidated)
+            && at < event.effective_at
+            && event.effective_at <= now
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use common::{
         config::Config,
-        consent::{Author, Event, Profile, Scope, State},
-        ids::{ControllerId, UserId},
+        consent::{Author, Event, Profile, Scope},
+        ids::ControllerId,
     };
     use uuid::Uuid;
 
@@ -151,6 +169,22 @@ mod tests {
             check_with(&recording(), standings, 50),
             Err(Dropped::Untracked)
         );
+    }
+
+    #[test]
+    fn yes_after_a_withdrawal_brings_no_hit_back() {
+        for ended in [State::Denied, State::Withdrawn, State::Invalidated] {
+            let mut standings = granted();
+            standings[1]
+                .1
+                .extend([event(2, ended, 60), event(3, State::Granted, 70)]);
+
+            let before = check_with(&recording(), standings.clone(), 50);
+            let after = check_with(&recording(), standings, 75);
+
+            assert_eq!(before, Err(Dropped::Untracked), "{ended:?}");
+            assert_eq!(after, Ok(()), "{ended:?}");
+        }
     }
 
     #[test]
