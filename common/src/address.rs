@@ -72,11 +72,12 @@ impl Address {
         }
     }
 
-    /// Tells whether an exclusion entry, an address or a domain, covers this address. A domain covers its subdomains.
+    /// Tells whether an exclusion entry, an address or a domain, covers this address. An address covers `name+tag` too, a
+    /// domain its subdomains.
     pub fn matches(&self, entry: &str) -> bool {
         let entry = entry.trim().to_lowercase();
         if entry.contains('@') && !entry.starts_with('@') {
-            return self.whole == entry;
+            return self.whole == entry || self.base().whole == entry;
         }
         let domain = entry.trim_start_matches('@');
         is_within(self.domain(), domain)
@@ -164,6 +165,12 @@ mod tests {
         assert!(address.matches("Anna@mail.example.com"));
         assert!(address.matches("example.com"));
         assert!(address.matches("@mail.example.com"));
+        assert!(
+            Address::parse("anna+news@mail.example.com")
+                .unwrap()
+                .matches("anna@mail.example.com")
+        );
+        assert!(!address.matches("anna+news@mail.example.com"));
         assert!(!address.matches("ample.com"));
         assert!(!address.matches("ann@mail.example.com"));
     }
