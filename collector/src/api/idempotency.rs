@@ -17,7 +17,10 @@ use actix_web::{
     web::{Bytes, Data},
 };
 use chrono::Utc;
-use common::db::idempotent_answers::{self as kept, Kept, Named};
+use common::{
+    db::idempotent_answers::{self as kept, Kept, Named},
+    keys::KeyRing,
+};
 
 use crate::{auth::CurrentUser, failure::Failure, state::State};
 
@@ -89,7 +92,7 @@ async fn prepare(request: &mut ServiceRequest, name: &str) -> Result<Turn, Failu
         .app_data::<Data<State>>()
         .ok_or(Failure::Internal("the application has no state"))?
         .clone();
-    let hash = fingerprint(request.path(), &body);
+    let hash = fingerprint(&state.keys, request.path(), &body);
     request.set_payload(payload(body));
     let named = named(&current, name);
     let mut connection = state.db.get().await?;
@@ -170,14 +173,41 @@ fn named<'a>(current: &'a CurrentUser, name: &'a str) -> Named<'a> {
     }
 }
 
-fn fingerprint(path: &str, body: &[u8]) -> Vec<u8> {
-    let mut hasher = blake3::Hasher::new();
+/// Returns a keyed hash of a request: a body may hold no more than an address, which could else be guessed from it.
+fn fingerprint(keys: &KeyRing, path: &str, body: &[u8]) -> Vec<u8> {
+    let mut hasher = blake3::Hasher::new_keyed(&keys.derived(CONTEXT));
     hasher.update(path.as_bytes()).update(b"\0").update(body);
     hasher.finalize().as_bytes().to_vec()
 }
+
+/// Says the use of the key; see [`KeyRing::derived`].
+const CONTEXT: &str = "fairtrack 2026-11 idempotent requests";
 
 fn payload(body: Bytes) -> Payload {
     let (_, mut payload) = h1::Payload::create(true);
     payload.unread_data(body);
     Payload::from(payload)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::Utc;
+
+    use super::*;
+
+    #[test]
+    fn fingerprint_cannot_be_guessed_without_the_key() {
+        let ours = KeyRing::for_testing();
+        let others = KeyRing::throw_away(Utc::now()).unwrap();
+        let (path, body) = (
+            "/api/v1/consent-requests",
+            b"{\"recipient\":\"a@b.example\"}",
+        );
+
+        let known = fingerprint(&ours, path, body);
+
+        assert_eq!(known, fingerprint(&ours, path, body));
+        assert_ne!(known, fingerprint(&others, path, body));
+        assert_ne!(known, fingerprint(&ours, "/api/v1/consents", body));
+    }
 }
