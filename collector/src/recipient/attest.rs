@@ -122,6 +122,8 @@ pub async fn write(
     let id = &books.controller.id;
     connection
         .transaction(async |connection| {
+            // First: whoever is being erased is erased before anything is written about that address.
+            consent_events::lock(id, connection).await?;
             let one = std::slice::from_ref(&attestation.address);
             let found = subjects::find_or_create(id, one, connection).await?;
             let Some(subject) = found.first().copied() else {
@@ -237,6 +239,7 @@ async fn note_refusal(
     connection: &mut Connection,
 ) -> Result<(), AttestError> {
     let reason = match reason {
+        Inadmissible::Erased => "erased",
         Inadmissible::Refused => "refused",
         Inadmissible::Restricted => "restricted",
         Inadmissible::Suppressed => "suppressed",

@@ -4,7 +4,9 @@
 use chrono::{DateTime, Utc};
 use common::{
     config::{Config, Controller},
-    consent::{Author, Method, Profile, Purpose, State, Statement, chain::Hash, refusal},
+    consent::{
+        Author, Inadmissible, Method, Profile, Purpose, State, Statement, chain::Hash, refusal,
+    },
     db::{
         Connection,
         consent_events::{self, AppendError, Recorded},
@@ -59,10 +61,12 @@ pub async fn record(
     } = books;
     let id = &controller.id;
     consent_events::lock(id, connection).await?;
-    let standing = standings::by_subject(id, &[subject], keys, connection)
+    let Some(standing) = standings::by_subject(id, &[subject], keys, connection)
         .await?
         .remove(&subject)
-        .unwrap_or_default();
+    else {
+        return nobody(choice);
+    };
     let notice = match circumstances.language {
         Some(language) => Some(keep_notice(books, language, connection).await?),
         None => None,
@@ -98,6 +102,18 @@ pub async fn record(
         return Ok(Vec::new());
     }
     consent_events::append(id, &statements, keys, now, connection).await
+}
+
+/// Answers for somebody who was erased meanwhile: what they take back is gone already, and nothing can be allowed.
+fn nobody(choice: &Choice) -> Result<Vec<Recorded>, AppendError> {
+    let allows = |(_, answer): &(Purpose, Answer)| matches!(answer, Answer::Allow);
+    match choice.answers.iter().position(allows) {
+        None => Ok(Vec::new()),
+        Some(place) => Err(AppendError::Inadmissible {
+            place,
+            reason: Inadmissible::Erased,
+        }),
+    }
 }
 
 /// Keeps the notice as it is shown now, and returns its hash.

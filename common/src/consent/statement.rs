@@ -47,6 +47,8 @@ pub struct Statement {
 /// Why a statement may not be written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Inadmissible {
+    #[error("nobody is stored under that name any more")]
+    Erased,
     #[error("the recipient has said no, and only the recipient can change that")]
     Refused,
     #[error("the recipient has asked that nothing be recorded for now")]

@@ -241,7 +241,8 @@ async fn write(
     Ok(entries)
 }
 
-/// Tells of each statement whether it may be written, each in the light of those before it.
+/// Tells of each statement whether it may be written, each in the light of those before it. About somebody who is not
+/// stored, as after an erasure, nothing may be.
 pub async fn check(
     controller: &ControllerId,
     statements: &[Statement],
@@ -253,7 +254,9 @@ pub async fn check(
     subjects.dedup();
     let mut standings = standings::by_subject(controller, &subjects, keys, connection).await?;
     let verdicts = statements.iter().enumerate().map(|(place, statement)| {
-        let standing = standings.entry(statement.subject).or_default();
+        let standing = standings
+            .get_mut(&statement.subject)
+            .ok_or(Inadmissible::Erased)?;
         let verdict = admit(standing, statement);
         if verdict.is_ok() {
             standing.events.push(pending(standing, statement, place));

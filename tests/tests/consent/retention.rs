@@ -4,9 +4,14 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use collector::jobs::retention::{Mode, purge};
 use common::{
+    address::Address,
     config::Config,
-    consent::{Author, Method, Profile, Purpose, Scope, State, Statement},
-    db::{self, audit, consent_events, consent_retention, retention},
+    consent::{Author, Inadmissible, Method, Profile, Purpose, Scope, State, Statement},
+    db::{
+        self, Transactions, audit,
+        consent_events::{self, AppendError},
+        consent_retention, retention, subjects,
+    },
     ids::{ControllerId, SubjectRef},
     keys::KeyRing,
 };
@@ -21,19 +26,7 @@ async fn say(place: &Place, subject: Uuid, state: State, at: DateTime<Utc>, vali
     let config = Config::read(&place.installation.configuration()).unwrap();
     let keys = KeyRing::read(&config.keys.file).unwrap();
     let mut connection = db::connect(place.database.url()).await.unwrap();
-    let statement = Statement {
-        subject: SubjectRef(subject),
-        purpose: Purpose::Open,
-        scope: Scope::Controller,
-        state,
-        author: Author::Recipient,
-        expires_at: Some(at + valid),
-        profile: Profile::CURRENT,
-        notice: None,
-        language: None,
-        method: Method::MailedLink,
-        evidence: json!({"by": "a test"}),
-    };
+    let statement = statement(subject, state, at + valid);
     consent_events::append(
         &ControllerId("example".into()),
         &[statement],
@@ -43,6 +36,22 @@ async fn say(place: &Place, subject: Uuid, state: State, at: DateTime<Utc>, vali
     )
     .await
     .unwrap();
+}
+
+fn statement(subject: Uuid, state: State, expires_at: DateTime<Utc>) -> Statement {
+    Statement {
+        subject: SubjectRef(subject),
+        purpose: Purpose::Open,
+        scope: Scope::Controller,
+        state,
+        author: Author::Recipient,
+        expires_at: Some(expires_at),
+        profile: Profile::CURRENT,
+        notice: None,
+        language: None,
+        method: Method::MailedLink,
+        evidence: json!({"by": "a test"}),
+    }
 }
 
 async fn run(place: &Place, mode: Mode, now: DateTime<Utc>) -> i64 {
@@ -246,6 +255,45 @@ async fn link_in_a_purged_message_withdraws_a_permission_that_holds() {
         ]
     );
     assert_eq!(place.count("withdrawal_keys").await, 0);
+}
+
+/// What waited for an erasure, and knew the person by name before it, writes nothing about the person after it.
+#[tokio::test]
+async fn nothing_is_written_about_somebody_who_was_erased() {
+    let place = Place::open().await;
+    let (_sample, address) = place.message().await;
+    let config = Config::read(&place.installation.configuration()).unwrap();
+    let keys = KeyRing::read(&config.keys.file).unwrap();
+    let controller = ControllerId("example".into());
+    let mut connection = db::connect(place.database.url()).await.unwrap();
+    let parsed = Address::parse(&address).unwrap();
+    let known = subjects::find(&controller, &parsed, &mut connection).await;
+    let subject = known.unwrap().unwrap();
+    let (status, _, complaint) = place.ctl(&["consent", "erase", &address]);
+    assert_eq!(status, 0, "{complaint}");
+
+    let granted = statement(subject.0, State::Granted, Utc::now() + TimeDelta::days(1));
+    let written = connection
+        .transaction(async |connection| {
+            consent_events::append(
+                &controller,
+                std::slice::from_ref(&granted),
+                &keys,
+                Utc::now(),
+                connection,
+            )
+            .await
+        })
+        .await;
+
+    assert!(matches!(
+        written,
+        Err(AppendError::Inadmissible {
+            reason: Inadmissible::Erased,
+            ..
+        })
+    ));
+    assert_eq!(place.count("consent_evidence").await, 0);
 }
 
 /// C92
