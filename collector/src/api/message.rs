@@ -150,13 +150,9 @@ pub async fn delete(
     id: Path<Uuid>,
 ) -> Result<HttpResponse, Failure> {
     let mut connection = state.db.get().await?;
-    let is_found = rows::delete(
-        current.controller_id(),
-        current.id(),
-        MessageId(*id),
-        &mut connection,
-    )
-    .await?;
+    let (controller, user) = (current.controller_id(), current.id());
+    let now = Utc::now();
+    let is_found = rows::delete(controller, user, MessageId(*id), now, &mut connection).await?;
     if is_found {
         Ok(HttpResponse::NoContent().finish())
     } else {

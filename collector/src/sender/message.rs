@@ -224,7 +224,9 @@ pub async fn delete(
 ) -> Result<HttpResponse, Failure> {
     let (controller, user) = (form.current.controller_id(), form.current.id());
     let mut connection = state.db.get().await?;
-    if rows::delete(controller, user, MessageId(*id), &mut connection).await? {
+    let now = Utc::now();
+    let is_found = rows::delete(controller, user, MessageId(*id), now, &mut connection).await?;
+    if is_found {
         Ok(see("/"))
     } else {
         Err(Failure::NotFound)

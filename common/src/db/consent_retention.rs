@@ -11,7 +11,7 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 
 use super::Connection;
-use crate::ids::{ControllerId, UserId};
+use crate::ids::{ControllerId, MessageId, UserId};
 
 /// Rows of a table that are over. In a condition, `$1` is now and `$2` the moment before which proof is over.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -148,6 +148,25 @@ pub(super) async fn keep_withdrawal_keys_of(
     .bind::<Timestamptz, _>(now)
     .bind::<Text, _>(controller.as_str())
     .bind::<SqlUuid, _>(user.0)
+    .execute(connection)
+    .await
+}
+
+/// Does the same for one message, unless it is another user's or frozen.
+pub(super) async fn keep_withdrawal_key(
+    controller: &ControllerId,
+    user: UserId,
+    id: MessageId,
+    now: DateTime<Utc>,
+    connection: &mut Connection,
+) -> QueryResult<usize> {
+    diesel::sql_query(keep_keys(
+        "message.controller_id = $2 AND message.user_id = $3 AND message.id = $4 AND NOT message.frozen",
+    ))
+    .bind::<Timestamptz, _>(now)
+    .bind::<Text, _>(controller.as_str())
+    .bind::<SqlUuid, _>(user.0)
+    .bind::<SqlUuid, _>(id.0)
     .execute(connection)
     .await
 }

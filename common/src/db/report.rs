@@ -18,7 +18,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    Connection, consent_events,
+    Connection, consent_events, consent_retention,
     schema::{activity, hits, message_recipients, messages, subjects},
     withdrawals,
 };
@@ -271,11 +271,13 @@ pub async fn mute(
 
 /// Deletes a message and everything recorded about it; false if it is somebody else's, gone, or frozen.
 ///
-/// What a recipient wants kept is not the sender's to delete.
+/// What a recipient wants kept is not the sender's to delete, and the link in the message still withdraws a permission
+/// that holds.
 pub async fn delete(
     controller: &ControllerId,
     user: UserId,
     id: MessageId,
+    now: DateTime<Utc>,
     connection: &mut Connection,
 ) -> QueryResult<bool> {
     connection
@@ -298,6 +300,7 @@ pub async fn delete(
             consent_events::begin_epoch(controller, connection).await?;
             // First, so that no picture shows what no withdrawal could take out of it any more.
             withdrawals::forget(controller, &[found], &Purpose::ALL, connection).await?;
+            consent_retention::keep_withdrawal_key(controller, user, id, now, connection).await?;
             let deleted = diesel::delete(messages::table.find((controller.as_str(), found)))
                 .execute(connection)
                 .await?;

@@ -10,9 +10,9 @@ use common::{
     db::{
         self, Transactions, audit,
         consent_events::{self, AppendError},
-        consent_retention, retention, subjects,
+        consent_retention, report, retention, subjects,
     },
-    ids::{ControllerId, SubjectRef},
+    ids::{ControllerId, SubjectRef, UserId},
     keys::KeyRing,
 };
 use harness::web::Visitor;
@@ -255,6 +255,44 @@ async fn link_in_a_purged_message_withdraws_a_permission_that_holds() {
         ]
     );
     assert_eq!(place.count("withdrawal_keys").await, 0);
+}
+
+/// The same, where the sender deleted the message.
+#[tokio::test]
+async fn link_in_a_message_that_its_sender_deleted_still_withdraws() {
+    let place = Place::open().await;
+    let (sample, address) = place.message().await;
+    place.allow(&address).await;
+    let url = place.choices(sample.message);
+    let mut connection = db::connect(place.database.url()).await.unwrap();
+    let controller = ControllerId("example".into());
+    let user = UserId(sample.user);
+    let is_deleted = report::delete(
+        &controller,
+        user,
+        sample.message,
+        Utc::now(),
+        &mut connection,
+    )
+    .await
+    .unwrap();
+
+    let withdrawn = Visitor::new()
+        .post_form(&url, &[("Tracking-Consent", "Withdraw")])
+        .await;
+
+    assert!(is_deleted);
+    assert_eq!(place.count("messages").await, 0);
+    assert_eq!(withdrawn.status, 200);
+    assert_eq!(
+        place.states().await,
+        [
+            "click granted",
+            "open granted",
+            "click withdrawn",
+            "open withdrawn"
+        ]
+    );
 }
 
 /// What waited for an erasure, and knew the person by name before it, writes nothing about the person after it.
