@@ -11,7 +11,7 @@ use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::{
-    Connection, consent_retention,
+    Connection, consent_events, consent_retention,
     schema::{messages, sign_in_links, users},
 };
 use crate::{
@@ -248,6 +248,9 @@ pub async fn erase(
     let Some(user) = get(controller, user, connection).await? else {
         return Ok(false);
     };
+    // First: from here to the end of the transaction nobody freezes a message or sets one free, for both wait for the
+    // same lock; so what goes is what keys were kept of.
+    consent_events::begin_epoch(controller, connection).await?;
     diesel::delete(sign_in_links::table)
         .filter(
             sign_in_links::controller_id
@@ -257,7 +260,6 @@ pub async fn erase(
         .execute(connection)
         .await?;
     consent_retention::keep_withdrawal_keys_of(controller, user.user_id(), now, connection).await?;
-    // From here to the end of the transaction nobody freezes a message: both wait for the same lock.
     diesel::delete(messages::table)
         .filter(
             messages::controller_id
