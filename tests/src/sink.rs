@@ -41,6 +41,8 @@ pub struct Delivery {
 struct Shared {
     deliveries: Mutex<VecDeque<Delivery>>,
     refused: Mutex<HashSet<String>>,
+    /// Recipients whose mail is taken and not answered.
+    unanswered: Mutex<HashSet<String>>,
     arrived: Notify,
     is_over: AtomicBool,
 }
@@ -76,6 +78,12 @@ impl Sink {
     pub fn refuse(&self, recipient: &str) {
         let mut refused = self.shared.refused.lock().unwrap();
         refused.insert(recipient.to_lowercase());
+    }
+
+    /// Takes a recipient's mail from now on and breaks the connection instead of saying so.
+    pub fn leave_unanswered(&self, recipient: &str) {
+        let mut unanswered = self.shared.unanswered.lock().unwrap();
+        unanswered.insert(recipient.to_lowercase());
     }
 
     /// Returns the next message, in the order of arrival.
@@ -200,6 +208,7 @@ fn converse(stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
         }
         let text = String::from_utf8_lossy(&line).trim_end().to_owned();
         let verb = text.split([' ', ':']).next().unwrap_or_default();
+        let refusal;
         let reply: &[u8] = match verb.to_ascii_uppercase().as_str() {
             "EHLO" => {
                 b"250-sink.test\r\n250-PIPELINING\r\n250-SIZE\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n"
@@ -222,7 +231,9 @@ fn converse(stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
                     .unwrap()
                     .contains(&recipient.to_lowercase())
                 {
-                    b"550 5.1.1 no such recipient\r\n"
+                    // As Postfix does, with the address.
+                    refusal = format!("550 5.1.1 <{recipient}>: Recipient address rejected\r\n");
+                    refusal.as_bytes()
                 } else {
                     delivery.recipients.push(recipient);
                     b"250 ok\r\n"
@@ -233,8 +244,16 @@ fn converse(stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
                 output.write_all(b"354 go on\r\n")?;
                 delivery.message = read_message(&mut input)?;
                 let delivery = std::mem::replace(&mut delivery, empty());
+                let is_unanswered = {
+                    let unanswered = shared.unanswered.lock().unwrap();
+                    let mut recipients = delivery.recipients.iter();
+                    recipients.any(|recipient| unanswered.contains(&recipient.to_lowercase()))
+                };
                 shared.deliveries.lock().unwrap().push_back(delivery);
                 shared.arrived.notify_waiters();
+                if is_unanswered {
+                    return Ok(());
+                }
                 b"250 taken\r\n"
             }
             "QUIT" => return output.write_all(b"221 bye\r\n"),

@@ -3,6 +3,8 @@
 
 pub mod digest;
 
+use std::{error::Error as _, io};
+
 use common::config;
 use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
@@ -10,6 +12,7 @@ use lettre::{
         Mailbox, MultiPart, SinglePart,
         header::{Header, HeaderName, HeaderValue},
     },
+    transport::smtp::response::{Code, Severity},
 };
 use url::Url;
 
@@ -30,7 +33,7 @@ pub struct Mailer {
     from: Mailbox,
 }
 
-/// Why a message was not sent. Addresses are left out.
+/// Why a message was not sent. Addresses are left out, and so is what the server said, because it repeats them.
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
     #[error("an address is no mailbox address")]
@@ -39,8 +42,15 @@ pub enum MailError {
     Build(#[from] lettre::error::Error),
     #[error("invalid server \"{0}\" (smtp://HOST:PORT)")]
     Server(String),
-    #[error("the server did not take the message")]
-    Send(#[from] lettre::transport::smtp::Error),
+    /// With the code of the server's answer.
+    #[error("the server did not take the message and answered {0}")]
+    Refused(Code),
+    /// Nothing was said before the connection failed.
+    #[error("the server cannot be reached: {0}")]
+    Unreachable(io::ErrorKind),
+    /// The connection broke or took too long: the server may have taken the message.
+    #[error("the server did not say whether it took the message")]
+    Unanswered,
 }
 
 impl MailError {
@@ -48,10 +58,43 @@ impl MailError {
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::Address | Self::Build(_) => true,
-            Self::Server(_) => false,
-            Self::Send(error) => error.is_permanent(),
+            Self::Refused(code) => code.severity == Severity::PermanentNegativeCompletion,
+            Self::Server(_) | Self::Unanswered | Self::Unreachable(_) => false,
         }
     }
+
+    /// Tells whether the message may have been taken all the same.
+    pub fn is_uncertain(&self) -> bool {
+        matches!(self, Self::Unanswered)
+    }
+}
+
+impl From<lettre::transport::smtp::Error> for MailError {
+    fn from(error: lettre::transport::smtp::Error) -> Self {
+        if let Some(code) = error.status() {
+            return Self::Refused(code);
+        }
+        let mut cause = error.source();
+        while let Some(this) = cause {
+            if let Some(failure) = this.downcast_ref::<io::Error>()
+                && is_before_all(failure.kind())
+            {
+                return Self::Unreachable(failure.kind());
+            }
+            cause = this.source();
+        }
+        Self::Unanswered
+    }
+}
+
+/// Tells whether a connection that fails so was never made.
+fn is_before_all(failure: io::ErrorKind) -> bool {
+    matches!(
+        failure,
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+    )
 }
 
 /// RFC 3834, section 5: tells other programs not to answer, and our own milter not to touch.
