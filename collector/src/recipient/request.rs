@@ -102,7 +102,8 @@ enum Piece<'a> {
 ///
 /// # Errors
 ///
-/// Fails if the address can never be asked, or if database or mail server do not serve; then nobody was asked.
+/// Fails if the address can never be asked, or if database or mail server do not serve; then nobody was asked, unless the
+/// mail server broke off before it said whether it took the mail.
 pub async fn send(
     state: &State,
     user: &User,
@@ -132,8 +133,10 @@ pub async fn send(
     if outcome == Outcome::Sent
         && let Err(error) = state.mailer.send(mail).await
     {
-        // So that the user may try again: nobody has been asked.
-        consent_requests::forget(&controller.id, &hash, &mut connection).await?;
+        // So that the user may try again where nobody has been asked; in doubt the person has been.
+        if !error.is_uncertain() {
+            consent_requests::forget(&controller.id, &hash, &mut connection).await?;
+        }
         return Err(error.into());
     }
     Ok(outcome)

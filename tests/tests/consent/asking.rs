@@ -233,6 +233,29 @@ async fn request_that_was_not_sent_may_be_sent_again() {
 
     let failed = request::send(&state, &user, &ask(&address, &user), now()).await;
 
-    assert!(matches!(failed, Err(RequestError::Mail(_))));
+    let error = failed.unwrap_err();
+    assert!(matches!(error, RequestError::Mail(_)));
+    // The server's answer names the address; what we log of it does not.
+    let chain = format!("{:?}", anyhow::Error::new(error));
+    assert!(
+        chain.contains("550") && !chain.contains(&address),
+        "{chain}"
+    );
     assert_eq!(place.count("consent_requests").await, 0);
+}
+
+/// Where the mail server took the request without saying so, the person may have been asked, and is not asked again.
+#[tokio::test]
+async fn request_that_may_have_been_sent_is_not_sent_again() {
+    let place = Place::open().await;
+    let state = state(&place);
+    let (sample, address) = place.message().await;
+    let user = user(&state, &sample).await;
+    place.mail.leave_unanswered(&address);
+
+    let failed = request::send(&state, &user, &ask(&address, &user), now()).await;
+    let again = request::send(&state, &user, &ask(&address, &user), now()).await;
+
+    assert!(matches!(failed, Err(RequestError::Mail(_))));
+    assert_eq!(again.unwrap(), Outcome::NotNow);
 }
