@@ -121,7 +121,7 @@ pub async fn by_address(
                     continue;
                 }
                 let is_exact = other == address.as_str();
-                standing.is_restricted |= is_exact && *restricted;
+                standing.is_restricted |= *restricted;
                 let own = events.get(subject).into_iter().flatten();
                 standing.events.extend(own.map(|event| Event {
                     is_exact,
@@ -162,7 +162,7 @@ pub async fn by_subject(
             hashes.entry(hash).or_default().push(subject);
         }
         let standing = standings.entry(subject).or_default();
-        standing.is_restricted |= row.is_exact && row.restricted;
+        standing.is_restricted |= row.restricted;
         if let Some(event) = row.event {
             let event = event.into_event().ok_or(diesel::result::Error::NotFound)?;
             standing.events.push(Event {

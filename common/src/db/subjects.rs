@@ -97,8 +97,8 @@ pub async fn addresses(
         .collect())
 }
 
-/// Freezes a subject's data, or sets it free: messages to the subject are hidden from their senders, or shown again. Tells
-/// whether that changes anything.
+/// Freezes a subject's data, or sets it free, with those of all addresses of its base: messages to them are hidden from
+/// their senders, or shown again. Tells whether that changes anything.
 ///
 /// Belongs into a transaction.
 pub async fn restrict(
@@ -107,19 +107,32 @@ pub async fn restrict(
     restricted: bool,
     connection: &mut Connection,
 ) -> QueryResult<bool> {
-    let known = subjects::table.find((controller.as_str(), subject.0));
-    let changed = diesel::update(known.filter(subjects::restricted.ne(restricted)))
+    let base: Option<String> = subjects::table
+        .find((controller.as_str(), subject.0))
+        .select(subjects::base_address)
+        .first(connection)
+        .await
+        .optional()?;
+    let Some(base) = base else {
+        return Ok(false);
+    };
+    let relatives = subjects::table
+        .filter(subjects::controller_id.eq(controller.as_str()))
+        .filter(subjects::base_address.eq(base))
+        .filter(subjects::restricted.ne(restricted));
+    let changed: Vec<Uuid> = diesel::update(relatives)
         .set(subjects::restricted.eq(restricted))
-        .execute(connection)
+        .returning(subjects::subject_ref)
+        .get_results(connection)
         .await?;
-    if changed == 0 {
+    if changed.is_empty() {
         return Ok(false);
     }
     let messages = message_recipients::table
         .filter(
             message_recipients::controller_id
                 .eq(controller.as_str())
-                .and(message_recipients::subject_ref.eq(subject.0)),
+                .and(message_recipients::subject_ref.eq_any(changed)),
         )
         .select(message_recipients::message_id)
         .load(connection)

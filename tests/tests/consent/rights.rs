@@ -299,6 +299,30 @@ async fn frozen_data_are_kept_and_not_used() {
     assert_eq!(place.count("hits").await, 1);
 }
 
+/// C87: as a refusal does, a freeze holds for every form of an address, and ends for every form.
+#[tokio::test]
+async fn freeze_covers_tagged_forms_of_an_address() {
+    let place = Place::open().await;
+    let (_, address) = place.message().await;
+    let tagged = address.replace('@', "+shop@");
+    place.allow(&address).await;
+    place.allow(&tagged).await;
+    let is_allowed = |address: &str| {
+        let shown = place.ctl(&["consent", "show", address, "--json"]).1;
+        serde_json::from_str::<Value>(&shown).unwrap()["states"][0]["allowed"] == true
+    };
+
+    let before = (is_allowed(&address), is_allowed(&tagged));
+    place.ctl(&["consent", "restrict", &address]);
+    let frozen = (is_allowed(&address), is_allowed(&tagged));
+    place.ctl(&["consent", "restrict", &tagged, "--lift"]);
+    let after = (is_allowed(&address), is_allowed(&tagged));
+
+    assert_eq!(before, (true, true));
+    assert_eq!(frozen, (false, false));
+    assert_eq!(after, (true, true));
+}
+
 /// C87: whoever wrote sees nothing of it: not the message, not its numbers, not what was told of it; and all of it comes
 /// back.
 #[tokio::test]
