@@ -214,7 +214,12 @@ async fn messages(about: &About<'_>, connection: &mut Connection) -> Result<Valu
     let retention = &about.config.retention;
     let sent = observed::of_subject(id, about.subject, connection).await?;
     let ids: Vec<Uuid> = sent.iter().map(|message| message.id).collect();
-    let shared = observed::shared(id, &ids, connection).await?;
+    let mut shared = observed::shared(id, &ids, connection).await?;
+    shared.extend(
+        sent.iter()
+            .filter(|message| message.to_several)
+            .map(|message| message.id),
+    );
     let own: Vec<Uuid> = ids.into_iter().filter(|id| !shared.contains(id)).collect();
     let mut hits: HashMap<Uuid, Vec<Value>> = HashMap::new();
     for hit in observed::hits_of(id, &own, connection).await? {

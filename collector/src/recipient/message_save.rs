@@ -88,15 +88,12 @@ async fn act(
     };
     let stops_all = form.is_one_click() || form.says("act", "stop");
     match &found.stands_for {
-        StandsFor::Message {
-            message,
-            recipients,
-        } => {
+        StandsFor::Message { message, .. } => {
             let message_id = MessageId(message.id);
-            match recipients.as_slice() {
-                [subject] if !form.says("act", "stop-message") => {
+            match found.stands_for.only_recipient() {
+                Some(subject) if !form.says("act", "stop-message") => {
                     let one = One {
-                        subject: *subject,
+                        subject,
                         sender: Some(UserId(message.user_id)),
                         message: Some(message_id),
                     };

@@ -30,7 +30,7 @@ pub struct Found<'a> {
 
 /// What a token turned out to stand for, in the database as it is now.
 pub enum StandsFor {
-    /// A message; with one recipient, its token may speak for that one.
+    /// A message; if it went to one person, its token may speak for that one.
     Message {
         message: Box<observed::Observed>,
         recipients: Vec<SubjectRef>,
@@ -42,6 +42,22 @@ pub enum StandsFor {
         subject: SubjectRef,
         sender: Option<UserId>,
     },
+}
+
+impl StandsFor {
+    /// Returns the one to whom a message went.
+    pub fn only_recipient(&self) -> Option<SubjectRef> {
+        match self {
+            Self::Message {
+                message,
+                recipients,
+            } => match recipients.as_slice() {
+                [one] if !message.to_several => Some(*one),
+                _ => None,
+            },
+            Self::Nothing | Self::Person { .. } => None,
+        }
+    }
 }
 
 /// The page.
@@ -149,8 +165,8 @@ pub fn show(
                 }
                 None => facts.push(words.message_none.to_owned()),
             }
-            is_one = recipients.len() == 1;
-            is_several = recipients.len() > 1;
+            is_one = found.stands_for.only_recipient().is_some();
+            is_several = !is_one && !recipients.is_empty();
             if is_several {
                 facts.push(words.message_several.to_owned());
             }

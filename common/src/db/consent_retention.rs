@@ -178,7 +178,7 @@ INSERT INTO withdrawal_keys (controller_id, message_id, subject_ref, user_id)
 SELECT message.controller_id, message.id, (array_agg(recipient.subject_ref))[1], message.user_id
 FROM messages message JOIN message_recipients recipient
     ON recipient.controller_id = message.controller_id AND recipient.message_id = message.id
-WHERE {going} AND message.reason IS NULL
+WHERE {going} AND message.reason IS NULL AND NOT message.to_several
 GROUP BY message.controller_id, message.id
 HAVING count(*) = 1 AND EXISTS (
     SELECT FROM consent_events event

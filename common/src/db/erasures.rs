@@ -248,6 +248,16 @@ async fn erase_messages(
         )
         .execute(connection)
         .await?;
+    // Whoever is left is not the only one who has the link in it.
+    diesel::update(messages::table)
+        .filter(
+            messages::controller_id
+                .eq(controller.as_str())
+                .and(messages::id.eq_any(&shared)),
+        )
+        .set(messages::to_several.eq(true))
+        .execute(connection)
+        .await?;
     diesel::update(messages::table)
         .filter(
             messages::controller_id

@@ -25,6 +25,8 @@ pub struct Observed {
     pub opens: bool,
     pub links: bool,
     pub stopped_at: Option<DateTime<Utc>>,
+    /// Whether it went to more people than are named.
+    pub to_several: bool,
     pub login: String,
     pub display_name: Option<String>,
 }
@@ -76,6 +78,7 @@ pub async fn find(
             messages::opens,
             messages::links,
             messages::stopped_at,
+            messages::to_several,
             users::login,
             users::display_name,
         ))
@@ -155,6 +158,7 @@ pub async fn of_subject(
             messages::opens,
             messages::links,
             messages::stopped_at,
+            messages::to_several,
             users::login,
             users::display_name,
         ))

@@ -224,6 +224,7 @@ diesel::table! {
         exchanger -> Nullable<Text>,
         unclear_opens -> Int4,
         unclear_clicks -> Int4,
+        to_several -> Bool,
     }
 }
 

@@ -373,6 +373,28 @@ async fn stopping_a_message_to_several_ends_it_for_all_and_accuses_nobody() {
 }
 
 #[tokio::test]
+async fn link_of_a_message_to_several_speaks_for_nobody_after_the_others_were_erased() {
+    let place = Place::open().await;
+    let (sample, _) = place.message().await;
+    let other = place.add_recipient(&sample).await;
+    let url = place.choices(sample.message);
+    place.ctl(&["consent", "erase", &other]);
+    let mut visitor = Visitor::new();
+
+    let page = visitor.get(&url).await.text();
+    let stopped = visitor
+        .post_form(&url, &[("Tracking-Consent", "Withdraw")])
+        .await;
+
+    assert!(
+        page.contains("stop-message") && !page.contains("scope"),
+        "{page}"
+    );
+    assert_eq!(stopped.status, 200);
+    assert_eq!(place.states().await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn forged_tokens_lead_nowhere() {
     let place = Place::open().await;
     let (sample, address) = place.message().await;
