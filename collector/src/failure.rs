@@ -7,6 +7,8 @@
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 use common::db::{DbError, QueryError};
 
+use crate::mail::MailError;
+
 /// Why a request was not served.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -42,6 +44,8 @@ pub enum Failure {
     TooOften,
     #[error("the database does not answer")]
     Database(#[from] DbError),
+    #[error("the mail server does not serve; nobody was written to")]
+    Mail(#[from] MailError),
     /// Something that should not happen.
     #[error("something went wrong here")]
     Internal(&'static str),
@@ -53,7 +57,7 @@ impl ResponseError for Failure {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Changed => StatusCode::PRECONDITION_FAILED,
             Self::Conflict(_) => StatusCode::CONFLICT,
-            Self::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Database(_) | Self::Mail(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Foreign => StatusCode::FORBIDDEN,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -68,8 +72,9 @@ impl ResponseError for Failure {
     /// The body is made later, where it is known whether a person or a program reads it.
     fn error_response(&self) -> HttpResponse {
         match self {
-            Self::Database(error) => tracing::error!(error = %chain(error), "a page failed"),
-            Self::Internal(what) => tracing::error!(what, "a page failed"),
+            Self::Database(error) => tracing::error!(error = %chain(error), "a request failed"),
+            Self::Mail(error) => tracing::error!(error = %chain(error), "a request failed"),
+            Self::Internal(what) => tracing::error!(what, "a request failed"),
             _ => {}
         }
         HttpResponse::new(self.status_code())

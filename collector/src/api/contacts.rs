@@ -171,7 +171,7 @@ pub fn asking_failed(error: RequestError) -> Failure {
         RequestError::Db(error) => error.into(),
         RequestError::Query(error) => error.into(),
         RequestError::Unfit(unfit) => Failure::Unprocessable(unfit.to_string()),
-        RequestError::Mail(_) => Failure::Internal("a request for consent was not mailed"),
+        RequestError::Mail(error) => error.into(),
         _ => Failure::Internal("a request for consent failed"),
     }
 }

@@ -138,6 +138,19 @@ impl Mailer {
         Ok(Self { transport, from })
     }
 
+    /// Makes sure that the server is there.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it cannot be reached, or does not greet us.
+    pub async fn reach(&self) -> Result<(), MailError> {
+        if self.transport.test_connection().await? {
+            Ok(())
+        } else {
+            Err(MailError::Unanswered)
+        }
+    }
+
     /// Sends one message and waits until the server has taken it.
     ///
     /// # Errors

@@ -122,6 +122,8 @@ pub async fn send(
     check(request, books)?;
     let secret = Secret::random().ok_or(RequestError::Random)?;
     let mail = write(books, user, request, &link(controller, &secret, user))?;
+    // Whoever has refused is written to by nobody; a server that is down must not tell who that is.
+    state.mailer.reach().await?;
     let hash = standings::suppression_hash(&state.keys, &request.address);
     let mut connection = state.db.get().await?;
     let outcome = connection

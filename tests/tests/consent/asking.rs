@@ -15,7 +15,7 @@ use collector::{
 };
 use common::{
     address::Address,
-    config::{Config, Part},
+    config::{Config, Mail, Part},
     consent::{Purpose, Scope},
     db::{Db, users},
     ids::{ControllerId, UserId},
@@ -220,6 +220,30 @@ async fn nobody_asks_the_whole_world() {
         let refused = request::send(&state, &user, &ask(address, &user), now()).await;
         assert!(matches!(refused, Err(RequestError::Unfit(_))), "{address}");
     }
+}
+
+/// While the mail server is down nobody is asked, and nobody learns by that who has refused.
+#[tokio::test]
+async fn mail_server_that_is_down_does_not_tell_of_refusals() {
+    let place = Place::open().await;
+    let (sample, address) = place.message().await;
+    let (_, refused) = place.message().await;
+    place.ctl(&["consent", "withdraw", &refused, "--channel", "telephone"]);
+    let mut state = state(&place);
+    let nowhere = Mail {
+        // A port that nothing listens on.
+        smtp: "smtp://127.0.0.1:1".into(),
+        ..state.config.mail.clone()
+    };
+    state.mailer = Mailer::new(&nowhere).unwrap();
+    let user = user(&state, &sample).await;
+
+    for address in [&address, &refused] {
+        let asked = request::send(&state, &user, &ask(address, &user), now()).await;
+
+        assert!(matches!(asked, Err(RequestError::Mail(_))), "{asked:?}");
+    }
+    assert_eq!(place.count("consent_requests").await, 0);
 }
 
 /// Where the mail server does not take the request, nobody was asked, and one may try again.
