@@ -146,11 +146,16 @@ impl Installation {
     /// Starts the collector and waits until it listens.
     pub async fn start_collector(&self) -> Program {
         let mut program = self.start("fairtrack-collector");
-        let port = self.collector.number();
+        let ports = [self.collector.number(), self.admin.number()];
         program
-            .wait_until_ready(
-                || async move { TcpStream::connect(("127.0.0.1", port)).await.is_ok() },
-            )
+            .wait_until_ready(|| async move {
+                for port in ports {
+                    if TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+                        return false;
+                    }
+                }
+                true
+            })
             .await;
         program
     }
