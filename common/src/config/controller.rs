@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use url::{Host, Url};
 
-use crate::{address::is_within, ids::ControllerId, language::Language};
+use crate::{ids::ControllerId, language::Language};
 
 /// One `[[controller]]` table.
 #[derive(Clone, Debug, Deserialize)]
@@ -120,16 +120,6 @@ impl Controller {
             .ok()
             .and_then(|url| url.host_str().map(str::to_owned))
             .unwrap_or_default()
-    }
-
-    /// Tells whether links to this host are never rewritten: the tracking host itself and the excluded hosts.
-    pub fn excludes_link_host(&self, host: &str) -> bool {
-        let host = host.to_lowercase();
-        host == self.tracking_host()
-            || self
-                .exclude_links
-                .iter()
-                .any(|entry| is_within(&host, &entry.to_lowercase()))
     }
 
     pub(super) fn check(&self) -> Result<(), String> {

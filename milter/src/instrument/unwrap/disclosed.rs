@@ -188,6 +188,7 @@ pub(crate) const SHAPING: [&str; 23] = [
     "blockquote",
     "br",
     "center",
+    "code",
     "div",
     "em",
     "font",
@@ -204,7 +205,6 @@ pub(crate) const SHAPING: [&str; 23] = [
     "tr",
     "u",
     "wbr",
-    "code",
 ];
 
 /// Tells whether all tags in a stretch of HTML are of elements that shape text, and none has a picture for its background.
